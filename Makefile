@@ -1,0 +1,200 @@
+# Every command of kma; `make help` lists them.
+
+# ---- settings: give them on the command line, as in `make PAGESIZE=4096 test`
+
+# The algorithms, each in kma_<name>.c. A new one needs its name here and nothing else.
+ALGORITHMS = dummy rm rm_best rm_worst bud lzbud p2fl mck2
+
+# The algorithm that enters the competition.
+COMPETITION = KMA_MCK2
+
+# Bytes in a page; empty: what kma_page.h says.
+PAGESIZE =
+# 1: build for 32-bit x86.
+M32 =
+# address: build with the address and undefined behaviour sanitizers.
+SANITIZE =
+# Where `make install` puts things; DESTDIR goes in front of it.
+PREFIX = /usr/local
+
+TEAM = $(shell whoami)
+VERSION := $(shell date +%Y%m%d%H%M%S)
+HANDIN = $(TEAM)-$(VERSION)-kma.tar.gz
+
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+PYTHON = /usr/bin/python3
+KMA_VERSION = 1.0
+
+OPTIMIZE = -O3
+WARNINGS = -Wall -Wextra
+CFLAGS = $(OPTIMIZE) -g
+FLAGS = -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) $(CFLAGS) -DKMA_VERSION='"$(KMA_VERSION)"' \
+	$(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),-m32) \
+	$(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer)
+comma = ,
+
+# ---- names derived from the settings
+
+# Each set of settings has a folder of its own, so they can stand side by side.
+BUILD = build/$(notdir $(CC))$(if $(PAGESIZE),-$(PAGESIZE))$(if $(M32),-m32)$(if $(SANITIZE),-sanitize)
+
+PROGRAMS = $(ALGORITHMS:%=kma_%)
+DRIVER_SOURCES = $(filter-out driver/kma_libc.c,$(wildcard driver/*.c))
+DRIVER = $(DRIVER_SOURCES:%.c=$(BUILD)/%.o)
+ALGORITHM_FILES = $(filter-out kma_page.c,$(wildcard kma_*.c))
+
+upper = $(shell echo '$1' | tr a-z A-Z)
+# rm_best and rm_worst are built from kma_rm.c: a variant is named after its file.
+source_of = $(if $(wildcard kma_$1.c),kma_$1.c,kma_$(firstword $(subst _, ,$1)).c)
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+all: $(PROGRAMS) kma_competition ## build every kma_<algorithm> and kma_competition
+
+# ---- building
+
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
+
+define algorithm_rules
+$(BUILD)/kma_$1.o: $(call source_of,$1) Makefile
+	@mkdir -p $$(@D)
+	$$(CC) $$(FLAGS) -MMD -MP -DKMA_$(call upper,$1) -c $$< -o $$@
+$(BUILD)/kma_$1: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/kma_$1.o
+	$$(CC) $$(FLAGS) $$^ -o $$@
+endef
+$(foreach a,$(ALGORITHMS),$(eval $(call algorithm_rules,$a)))
+
+# glibc's malloc behind the same driver: what the others are measured against.
+$(BUILD)/driver/kma_libc.o: FLAGS += -DKMA_LIBC
+$(BUILD)/kma_libc: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/driver/kma_libc.o
+	$(CC) $(FLAGS) $^ -o $@
+
+# The executables one types are copies of those of the settings last made.
+$(PROGRAMS): %: $(BUILD)/% FORCE
+	@cmp -s $< $@ || cp -f $< $@
+
+# One command from the sources, as a grader compiles: it needs no driver/ when another
+# kma.c has none.
+competition: kma_competition ## build kma_competition from the algorithm COMPETITION names
+kma_competition: kma.c kma_page.c $(ALGORITHM_FILES) $(wildcard driver/*.c *.h driver/*.h) Makefile
+	$(CC) -Wall -O3 -D_GNU_SOURCE $(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),-m32) \
+		-DCOMPETITION -D$(COMPETITION) -o $@ \
+		kma.c kma_page.c $(wildcard driver/*.c) $(ALGORITHM_FILES)
+
+competitionAlgorithm: ## print the algorithm in the competition
+	@echo $(COMPETITION)
+
+FORCE:
+.PHONY: all competition competitionAlgorithm FORCE
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+# ---- looking
+
+NEED = analysis/need
+
+analyze: need-analyze ## from nothing to pictures: kma_output.png, kma_waste.png and a table
+	@$(MAKE) -s --no-print-directory all
+	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --trace testsuite/5.trace --out .
+need-analyze:
+	@$(NEED) $(CC) python3 gnuplot
+
+bench: need-analyze ## time per event beside glibc's malloc, and against live blocks
+	@$(MAKE) -s --no-print-directory all $(BUILD)/kma_libc
+	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) $(BENCH)
+
+doc-tables: need-analyze ## measure anew and write the tables of DOC
+	@$(MAKE) -s --no-print-directory all
+	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --out build \
+		--traces $(subst $(space),$(comma),$(TRACES)) --results build/results.json
+	@$(PYTHON) analysis/doc_tables --results build/results.json DOC
+empty =
+space = $(empty) $(empty)
+TRACES = $(wildcard testsuite/[0-9].trace)
+
+.PHONY: analyze need-analyze bench doc-tables
+
+# ---- testing
+
+WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2
+C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace \
+	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%)
+PYTHON_TESTS = $(wildcard tests/test_*.py)
+TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
+INJECT = -Wl,--wrap=get_page
+
+# The broken allocators that the driver has to catch, by the names in the file.
+BROKEN = $(shell sed -n 's/.*defined *BROKEN_\([A-Z0-9_]*\).*/\1/p' tests/broken.c 2>/dev/null | tr A-Z a-z | sort -u)
+
+test: need-test ## run every test; the last line says how many passed
+	@$(MAKE) -s --no-print-directory all test-programs
+	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
+		KMA_PAGESIZE="$(PAGESIZE)" $(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
+need-test:
+	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32)
+test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
+
+$(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
+	$(CC) $(TEST_FLAGS) -MMD -MP $^ -lcmocka -o $@
+$(BUILD)/test_records: tests/test_records.c
+	$(CC) $(TEST_FLAGS) -MMD -MP $^ $(INJECT) -lcmocka -o $@
+$(BUILD)/test_trace: tests/test_trace.c $(BUILD)/kma_page.o $(DRIVER)
+	$(CC) $(TEST_FLAGS) -MMD -MP $^ -lcmocka -o $@
+define white_box_rule
+$(BUILD)/test_$1: tests/test_$(firstword $(subst _, ,$1)).c $(call source_of,$1) $(BUILD)/kma_page.o
+	$$(CC) $$(TEST_FLAGS) -MMD -MP -DKMA_$(call upper,$1) $$(filter-out kma_%,$$^) $(INJECT) -lcmocka -o $$@
+endef
+$(foreach a,$(WHITE_BOX_TESTS),$(eval $(call white_box_rule,$a)))
+$(BUILD)/test_model_%: tests/test_model.c $(BUILD)/kma_%.o $(BUILD)/kma_page.o
+	$(CC) $(TEST_FLAGS) -MMD -MP -DALGORITHM='"$*"' $^ $(INJECT) -lcmocka -o $@
+$(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
+	$(CC) $(FLAGS) -DBROKEN_$(call upper,$*) $^ -o $@
+
+check-rules: $(ALGORITHMS:%=$(BUILD)/kma_%.o) ## prove the rules of the game from the object files
+	@$(PYTHON) tests/check_rules $^
+
+test-reg: ## grade the hand-in as the course does
+	@$(NEED) $(CC) python3
+	@testsuite/grade
+handin: ## make the hand-in, TEAM-VERSION-kma.tar.gz
+	@tar -czf '$(HANDIN).part' Makefile DOC *.h *.c && mv '$(HANDIN).part' '$(HANDIN)'
+	@echo '$(HANDIN)'
+
+leak: all ## run every algorithm under valgrind on 1.trace to 3.trace
+	@$(NEED) valgrind
+	@tests/leak $(PROGRAMS:%=./%) -- testsuite/1.trace testsuite/2.trace testsuite/3.trace
+asan: ## run the tests with the address and undefined behaviour sanitizers
+	@$(MAKE) --no-print-directory SANITIZE=address OPTIMIZE=-O1 test
+lint: ## clang-format, clang-tidy and cppcheck find nothing
+	@$(NEED) clang-format clang-tidy cppcheck
+	@tests/lint $(ALGORITHMS)
+
+.PHONY: test need-test test-programs check-rules test-reg handin leak asan lint
+
+# ---- the rest
+
+install: all ## install the executables, the traces' generator and the man pages below PREFIX
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man5'
+	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
+	install -m 644 man/kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 644 man/kma-trace.5 '$(DESTDIR)$(PREFIX)/share/man/man5'
+	for p in $(PROGRAMS); do ln -sf kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'$$p.1; done
+uninstall: ## remove what install put there
+	rm -f $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/bin/%') $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/share/man/man1/%.1')
+	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
+format: ## lay the C files out as .clang-format says
+	clang-format -i *.c *.h driver/*.c driver/*.h tests/*.c tests/*.h
+clean: ## remove what was built
+	rm -rf build $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png
+help: ## this list
+	@sed -n 's/^\([a-zA-Z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
+		while IFS='|' read -r target text; do printf '%-28s %s\n' "$$target" "$$text"; done
+	@echo '  settings: CC=clang  PAGESIZE=4096  M32=1  as in: make PAGESIZE=4096 test'
+
+.PHONY: install uninstall format clean help
