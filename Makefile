@@ -130,7 +130,7 @@ TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
 INJECT = -Wl,--wrap=get_page
 
 # The broken allocators that the driver has to catch, by the names in the file.
-BROKEN = $(shell sed -n 's/.*defined *BROKEN_\([A-Z0-9_]*\).*/\1/p' tests/broken.c 2>/dev/null | tr A-Z a-z | sort -u)
+BROKEN = $(shell sed -n '/^enum fault/,/^}/s/^    \([a-z_]*\),.*/\1/p' tests/broken.c 2>/dev/null)
 
 test: need-test ## run every test; the last line says how many passed
 	@$(MAKE) -s --no-print-directory all test-programs
@@ -144,7 +144,7 @@ $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $^ -lcmocka -o $@
 $(BUILD)/test_records: tests/test_records.c
 	$(CC) $(TEST_FLAGS) -MMD -MP $^ $(INJECT) -lcmocka -o $@
-$(BUILD)/test_trace: tests/test_trace.c $(BUILD)/kma_page.o $(DRIVER)
+$(BUILD)/test_trace: tests/test_trace.c $(BUILD)/driver/trace.o $(BUILD)/driver/input.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $^ -lcmocka -o $@
 define white_box_rule
 $(BUILD)/test_$1: tests/test_$(firstword $(subst _, ,$1)).c $(call source_of,$1) $(BUILD)/kma_page.o
@@ -154,7 +154,7 @@ $(foreach a,$(WHITE_BOX_TESTS),$(eval $(call white_box_rule,$a)))
 $(BUILD)/test_model_%: tests/test_model.c $(BUILD)/kma_%.o $(BUILD)/kma_page.o
 	$(CC) $(TEST_FLAGS) -MMD -MP -DALGORITHM='"$*"' $^ $(INJECT) -lcmocka -o $@
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
-	$(CC) $(FLAGS) -DBROKEN_$(call upper,$*) $^ -o $@
+	$(CC) $(FLAGS) -DBROKEN=$* $^ -o $@
 
 check-rules: $(ALGORITHMS:%=$(BUILD)/kma_%.o) ## prove the rules of the game from the object files
 	@$(PYTHON) tests/check_rules $^

@@ -49,7 +49,7 @@ struct page_record {
     kma_page_t *page;
     struct link link;    /* among the pages of its class with a buffer to give */
     struct buffer *free; /* buffers given back */
-    uint16_t class;
+    uint16_t size_class;
     uint16_t in_use; /* buffers that the client holds */
     uint16_t carved; /* buffers ever handed out; those behind were never used */
 };
@@ -64,9 +64,9 @@ struct allocator {
 static_assert(sizeof(struct allocator) <= PAGESIZE, "the state fits the root page");
 static_assert(sizeof(struct buffer) <= 1 << MIN_CLASS, "a buffer holds a link");
 
-static inline struct link *partial_list(int class)
+static inline struct link *partial_list(int size_class)
 {
-    return &((struct allocator *)root->ptr)->partial[class];
+    return &((struct allocator *)root->ptr)->partial[size_class];
 }
 
 /* The class whose buffers hold `bytes`, 1 <= bytes <= PAGESIZE. */
@@ -76,53 +76,53 @@ static inline int class_of(size_t bytes)
     return last == 0 ? MIN_CLASS : MIN_CLASS + 32 - __builtin_clz(last);
 }
 
-static inline unsigned buffers_in_page(int class)
+static inline unsigned buffers_in_page(int size_class)
 {
-    return PAGESIZE >> class;
+    return PAGESIZE >> size_class;
 }
 
 static bool open_allocator(void)
 {
     if (!root_open(sizeof(struct allocator)))
         return FALSE;
-    for (int class = 0; class < CLASSES; class ++)
-        list_init(partial_list(class));
+    for (int size_class = 0; size_class < CLASSES; size_class++)
+        list_init(partial_list(size_class));
     return TRUE;
 }
 
-static __attribute__((noinline)) struct page_record *add_page(int class)
+static __attribute__((noinline)) struct page_record *add_page(int size_class)
 {
     if (root == NULL && !open_allocator())
         return NULL;
     struct page_record *record = page_record_add();
     if (record == NULL)
         return NULL;
-    record->class = (uint16_t) class;
-    list_add_first(partial_list(class), &record->link);
+    record->size_class = (uint16_t)size_class;
+    list_add_first(partial_list(size_class), &record->link);
     return record;
 }
 
 /* A page of the class with a buffer to give. NULL when a page is missing. */
-static inline struct page_record *page_with_buffer(int class)
+static inline struct page_record *page_with_buffer(int size_class)
 {
-    if (root == NULL || list_is_empty(partial_list(class)))
-        return add_page(class);
-    return LIST_OWNER(partial_list(class)->next, struct page_record, link);
+    if (root == NULL || list_is_empty(partial_list(size_class)))
+        return add_page(size_class);
+    return LIST_OWNER(partial_list(size_class)->next, struct page_record, link);
 }
 
 /* A buffer of a page of this class that has one to give. */
-static inline struct buffer *take_buffer(struct page_record *record, int class)
+static inline struct buffer *take_buffer(struct page_record *record, int size_class)
 {
     struct buffer *buffer = record->free;
     if (buffer != NULL) {
         record->free = buffer->next;
     } else {
-        size_t offset = (size_t)record->carved << class;
+        size_t offset = (size_t)record->carved << size_class;
         buffer = (void *)((char *)record->page->ptr + offset);
         record->carved++;
     }
     record->in_use++;
-    if (record->in_use == buffers_in_page(class))
+    if (record->in_use == buffers_in_page(size_class))
         list_remove(&record->link);
     return buffer;
 }
@@ -130,7 +130,7 @@ static inline struct buffer *take_buffer(struct page_record *record, int class)
 /* Takes a buffer back into its page, and the page with its last buffer. */
 static inline void give_buffer(struct page_record *record, struct buffer *buffer)
 {
-    int was_full = record->in_use == buffers_in_page(record->class);
+    int was_full = record->in_use == buffers_in_page(record->size_class);
     record->in_use--;
     if (record->in_use == 0) {
         if (!was_full)
@@ -141,20 +141,22 @@ static inline void give_buffer(struct page_record *record, struct buffer *buffer
     buffer->next = record->free;
     record->free = buffer;
     if (was_full)
-        list_add_first(partial_list(record->class), &record->link);
+        list_add_first(partial_list(record->size_class), &record->link);
 }
 
 static int audit_record(struct page_record *record, void *context)
 {
     size_t *partial_pages = context;
-    unsigned buffers = buffers_in_page(record->class);
+    unsigned buffers = buffers_in_page(record->size_class);
     int broken = record->in_use == 0 || record->in_use > record->carved ||
                  record->carved > buffers; /* C2 */
-    partial_pages[record->class] += record->in_use < buffers;
+    partial_pages[record->size_class] += record->in_use < buffers;
     unsigned length = 0;
     for (struct buffer *buffer = record->free; buffer != NULL; buffer = buffer->next) {
+        size_t offset = (uintptr_t)buffer - (uintptr_t)record->page->ptr;
         length++;
-        if (BASEADDR(buffer) != record->page->ptr || length > record->carved)
+        if (offset >= (size_t)record->carved << record->size_class ||
+            offset % (1u << record->size_class) != 0 || length > record->carved)
             return broken + 1; /* C3 */
     }
     return broken + (length != (unsigned)record->carved - record->in_use); /* C3 */
@@ -166,11 +168,14 @@ static int class_pages_audit(void)
         return 0;
     size_t partial_pages[CLASSES] = {0};
     int broken = page_table_audit(audit_record, partial_pages);
-    for (int class = 0; class < CLASSES; class ++) {
-        struct link *head = partial_list(class);
-        for (struct link *member = head->next; member != head; member = member->next)
-            broken += LIST_OWNER(member, struct page_record, link)->class != class;
-        broken += list_length(head) != partial_pages[class]; /* C1 */
+    for (int size_class = 0; size_class < CLASSES; size_class++) {
+        struct link *head = partial_list(size_class);
+        for (struct link *member = head->next; member != head; member = member->next) {
+            struct page_record *record = LIST_OWNER(member, struct page_record, link);
+            broken += record->size_class != size_class ||
+                      record->in_use >= buffers_in_page(size_class); /* C1 */
+        }
+        broken += list_length(head) != partial_pages[size_class]; /* C1 */
     }
     return broken;
 }

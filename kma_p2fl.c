@@ -64,12 +64,12 @@ void *kma_malloc(kma_size_t size)
 {
     if (size <= 0 || size > (kma_size_t)MAX_REQUEST)
         return NULL;
-    int class = class_of_request(size);
-    struct page_record *record = page_with_buffer(class);
+    int size_class = class_of_request(size);
+    struct page_record *record = page_with_buffer(size_class);
     if (record == NULL)
         return NULL;
-    char *buffer = (void *)take_buffer(record, class);
-    char *ptr = class == MAX_CLASS ? buffer : buffer + HEADER_SIZE;
+    char *buffer = (void *)take_buffer(record, size_class);
+    char *ptr = size_class == MAX_CLASS ? buffer : buffer + HEADER_SIZE;
     header_of(ptr)->record = record;
     return ptr;
 }

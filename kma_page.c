@@ -30,7 +30,10 @@
 #define VALGRIND_MAKE_MEM_NOACCESS(ptr, size) ((void)0)
 #endif
 
-#ifdef __SANITIZE_ADDRESS__
+#ifndef __has_feature
+#define __has_feature(x) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 #else
 #define ASAN_POISON_MEMORY_REGION(ptr, size) ((void)0)
@@ -83,6 +86,7 @@ static void pool_close(void)
     if (pool.max_pages == 0)
         return;
     size_t count = (size_t)pool.max_pages;
+    ASAN_UNPOISON_MEMORY_REGION(pool.base, count * PAGESIZE);
     munmap(pool.base, count * PAGESIZE);
     munmap(pool.pages, count * sizeof *pool.pages);
     munmap(pool.link, count * sizeof *pool.link);

@@ -1,0 +1,124 @@
+"""What every script here needs: options, files written aside, a progress line, an end."""
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import sys
+
+EXIT_FAILED = 1
+EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+
+
+class Refusal(Exception):
+    """The user or the system is at fault: one line, exit status 2."""
+
+
+class Parser(argparse.ArgumentParser):
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message):
+        self.exit(EXIT_REFUSED, f"{self.prog}: {' '.join(message.split())} (try --help)\n")
+
+
+def whole_number(text):
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 2**31 - 1):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def names(text):
+    """A list of names between spaces or commas, each kept once."""
+    found = list(dict.fromkeys(text.replace(",", " ").split()))
+    if not found:
+        raise argparse.ArgumentTypeError("the list is empty")
+    return found
+
+
+def algorithm_names(text):
+    found = names(text)
+    for name in found:
+        if not re.fullmatch(r"[A-Za-z0-9_]+", name):
+            raise argparse.ArgumentTypeError(f"{name!r} is no name of an algorithm")
+    return found
+
+
+def counted(number, noun):
+    """1 page, 2 pages, 1 pass, 2 passes"""
+    ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
+    return f"{number} {noun}{ending}"
+
+
+@contextlib.contextmanager
+def written_aside(path):
+    """Open a file that appears at path when it is complete, or not at all."""
+    path = os.path.realpath(path)
+    aside = f"{path}.{os.getpid()}.part"
+    try:
+        with open(aside, "wb") as out:
+            yield out
+        os.replace(aside, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(aside)
+        raise
+
+
+class Progress:
+    """One line on a terminal that says what is going on; nothing anywhere else."""
+
+    def __init__(self, total, stream=None):
+        self.total = total
+        self.done = 0
+        self.stream = stream or sys.stderr
+        self.shown = self.stream.isatty()
+
+    def step(self, text):
+        self.done += 1
+        if self.shown:
+            self.stream.write(f"\r\033[K[{self.done}/{self.total}] {text}")
+            self.stream.flush()
+
+    def clear(self):
+        if self.shown:
+            self.stream.write("\r\033[K")
+            self.stream.flush()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.clear()
+
+
+def colours_wanted(stream):
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def _interrupt(number, frame):
+    raise KeyboardInterrupt
+
+
+def run_main(name, main):
+    """Run main(arguments) and end the process with what it returns."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    try:
+        status = main(sys.argv[1:])
+        sys.stdout.flush()
+        sys.exit(status)
+    except Refusal as refusal:
+        message, status = str(refusal), EXIT_REFUSED
+    except OSError as problem:
+        where = f"{problem.filename}: " if problem.filename else ""
+        message, status = where + (problem.strerror or str(problem)), EXIT_REFUSED
+    except KeyboardInterrupt:
+        message, status = "interrupted", EXIT_INTERRUPTED
+    print(f"{name}: {message}", file=sys.stderr)
+    # Output that could not be written must not be tried again at exit.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(status)

@@ -1,0 +1,252 @@
+/* check.c - the oracle of correctness mode.
+ *
+ * Blocks are aligned to 8, so two blocks that share no 8 byte grain share no byte, and
+ * a bit for each grain of each page tells an overlap at the request, in a time that
+ * depends on the block's size alone. The bits of a page that goes must all be off.
+ *
+ * The algorithm holds pointers to page descriptors and may have damaged them. So the
+ * index of a page is computed from addresses, relative to those of the first page
+ * handed out, and nothing is read back from a descriptor. */
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "check.h"
+#include "pool.h"
+#include "run.h"
+
+enum { GRAIN = 8, WORD_GRAINS = 64, PAGE_WORDS = PAGESIZE / GRAIN / WORD_GRAINS };
+
+static struct {
+    const struct trace *trace;
+    struct block *blocks;        /* by slot */
+    const struct block *freeing; /* the block in kma_free now, or NULL */
+    char *base;                  /* the page of index 0, once a page was handed out */
+    const kma_page_t *table;     /* its descriptor */
+    uint64_t *grains;            /* PAGE_WORDS for each page, bit on: in a live block */
+    size_t pages;                /* that `grains` has room for */
+    bool exhausted;              /* all pages were in use at some time in this call */
+} check;
+
+/* "id 7 (100 bytes at 0x7f31c0de2040, requested in line 12)" */
+struct name {
+    char text[160];
+};
+
+static struct name name_of(const struct block *block)
+{
+    struct name name;
+    snprintf(name.text, sizeof name.text,
+             "id %lu (%d bytes at %p, requested in line %zu)",
+             (unsigned long)check.trace->ids[block->event], block->size, block->ptr,
+             trace_line(block->event));
+    return name;
+}
+
+/* The end of a message about something done inside a call: "while freeing id ..." */
+static struct name doing(void)
+{
+    struct name name = {""};
+    if (check.freeing != NULL)
+        snprintf(name.text, sizeof name.text, ", while freeing %.130s",
+                 name_of(check.freeing).text);
+    return name;
+}
+
+/* A live block, other than `except`, that has a byte in [start, start + size). */
+static const struct block *find_block(uintptr_t start, size_t size,
+                                      const struct block *except)
+{
+    for (uint32_t slot = 0; slot < check.trace->slots; slot++) {
+        const struct block *block = &check.blocks[slot];
+        uintptr_t at = (uintptr_t)block->ptr;
+        if (at != 0 && block != except && at < start + size &&
+            start < at + (size_t)block->size)
+            return block;
+    }
+    return NULL;
+}
+
+/* The bits of one word of the bitmap for grains first to end - 1 of the page. */
+static inline uint64_t word_mask(size_t word, size_t first, size_t end)
+{
+    size_t from = word * WORD_GRAINS;
+    uint64_t mask = ~UINT64_C(0);
+    if (first > from)
+        mask &= ~UINT64_C(0) << (first - from);
+    if (end < from + WORD_GRAINS)
+        mask &= ~UINT64_C(0) >> (from + WORD_GRAINS - end);
+    return mask;
+}
+
+/* The grains of a block that lies in one page. */
+struct extent {
+    uint64_t *words; /* of the page */
+    size_t first;
+    size_t end;
+};
+
+static struct extent extent_of(const struct block *block)
+{
+    size_t offset = (size_t)((char *)block->ptr - check.base);
+    size_t first = offset % PAGESIZE / GRAIN;
+    return (struct extent){check.grains + offset / PAGESIZE * PAGE_WORDS, first,
+                           first + ((size_t)block->size + GRAIN - 1) / GRAIN};
+}
+
+static bool any_grain(struct extent extent)
+{
+    uint64_t found = 0;
+    for (size_t w = extent.first / WORD_GRAINS; w * WORD_GRAINS < extent.end; w++)
+        found |= extent.words[w] & word_mask(w, extent.first, extent.end);
+    return found != 0;
+}
+
+static void flip_grains(struct extent extent)
+{
+    for (size_t w = extent.first / WORD_GRAINS; w * WORD_GRAINS < extent.end; w++)
+        extent.words[w] ^= word_mask(w, extent.first, extent.end);
+}
+
+/* Eight bytes that differ from block to block and from place to place in a block. */
+static inline uint64_t pattern(uint32_t event, size_t word)
+{
+    uint64_t mixed = (event + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15) +
+                     word * UINT64_C(0xd1b54a32d192ed03);
+    return mixed ^ mixed >> 32;
+}
+
+static void fill(const struct block *block)
+{
+    char *bytes = block->ptr;
+    size_t size = (size_t)block->size;
+    size_t at = 0;
+    for (; at + 8 <= size; at += 8) {
+        uint64_t word = pattern(block->event, at / 8);
+        memcpy(bytes + at, &word, 8);
+    }
+    uint64_t last = pattern(block->event, at / 8);
+    memcpy(bytes + at, &last, size - at);
+}
+
+static void check_contents(const struct block *block)
+{
+    const char *bytes = block->ptr;
+    size_t size = (size_t)block->size;
+    for (size_t at = 0; at < size; at += 8) {
+        size_t length = size - at < 8 ? size - at : 8;
+        uint64_t word = pattern(block->event, at / 8);
+        if (memcmp(bytes + at, &word, length) == 0)
+            continue;
+        const unsigned char *expected = (const unsigned char *)&word;
+        size_t i = 0;
+        while ((unsigned char)bytes[at + i] == expected[i])
+            i++;
+        run_fail("contents of %s changed since: byte %zu was 0x%02x and is 0x%02x",
+                 name_of(block).text, at + i, expected[i],
+                 (unsigned char)bytes[at + i]);
+    }
+}
+
+static void on_got(const kma_page_t *page)
+{
+    size_t index = (size_t)page->id;
+    if (page_stats()->num_in_use == pool_max_pages())
+        check.exhausted = true;
+    if (check.base == NULL) {
+        check.base = (char *)page->ptr - index * PAGESIZE;
+        check.table = page - index;
+    }
+    if (index < check.pages)
+        return;
+    size_t pages = index * 2 + 16;
+    uint64_t *grains = realloc(check.grains, pages * PAGE_WORDS * sizeof *grains);
+    if (grains == NULL)
+        run_refuse("no memory for the map of %zu pages", pages);
+    memset(grains + check.pages * PAGE_WORDS, 0,
+           (pages - check.pages) * PAGE_WORDS * sizeof *grains);
+    check.grains = grains;
+    check.pages = pages;
+}
+
+static void on_freed(const kma_page_t *page)
+{
+    size_t index = (size_t)(page - check.table);
+    char *start = check.base + index * PAGESIZE;
+    struct extent whole = {check.grains + index * PAGE_WORDS, 0, PAGESIZE / GRAIN};
+    if (any_grain(whole))
+        run_fail("page %zu (%p) is freed though %s lies in it%s", index, (void *)start,
+                 name_of(find_block((uintptr_t)start, PAGESIZE, check.freeing)).text,
+                 doing().text);
+}
+
+static void on_bad_free(const void *page, const char *why)
+{
+    run_fail("free_page(%p): that %s%s", page, why, doing().text);
+}
+
+static const struct pool_observer observer = {
+    .got = on_got,
+    .freed = on_freed,
+    .bad_free = on_bad_free,
+};
+
+void check_begin(const struct trace *trace, struct block *blocks)
+{
+    check.trace = trace;
+    check.blocks = blocks;
+    pool_set_poison(1);
+    pool_set_observer(&observer);
+}
+
+void check_before_request(void)
+{
+    check.exhausted = page_stats()->num_in_use == pool_max_pages();
+}
+
+void check_request(const struct block *block)
+{
+    if (block->ptr == NULL) {
+        if (block->size <= LARGEST_REQUEST)
+            replay_fail_null(check.trace, block->event, check.exhausted);
+        return;
+    }
+    uintptr_t at = (uintptr_t)block->ptr;
+    if (block->size > LARGEST_REQUEST)
+        run_fail("%s must be refused: it is over %d bytes", name_of(block).text,
+                 LARGEST_REQUEST);
+    if (at % GRAIN != 0)
+        run_fail("%s is not aligned to %d bytes", name_of(block).text, GRAIN);
+    if (pool_page_of(block->ptr) == NULL)
+        run_fail("%s does not begin in a page that is held", name_of(block).text);
+    if (at % PAGESIZE + (size_t)block->size > PAGESIZE)
+        run_fail("%s runs over the end of its page at %p", name_of(block).text,
+                 (void *)((char *)BASEADDR(at) + PAGESIZE));
+    struct extent extent = extent_of(block);
+    if (any_grain(extent))
+        run_fail("%s overlaps %s", name_of(block).text,
+                 name_of(find_block(at, (size_t)block->size, block)).text);
+    flip_grains(extent);
+    fill(block);
+}
+
+void check_before_free(const struct block *block)
+{
+    check_contents(block);
+    flip_grains(extent_of(block));
+    check.freeing = block;
+}
+
+void check_after_free(void)
+{
+    check.freeing = NULL;
+}
+
+void check_end(void)
+{
+    pool_set_observer(NULL);
+    pool_set_poison(0);
+    free(check.grains);
+    memset(&check, 0, sizeof check);
+}

@@ -1,0 +1,24 @@
+/* check.h - the oracle of correctness mode: what an allocator must and must not do.
+ *
+ * It fills every block with a pattern of its own and knows which bytes of each page
+ * are live, and it watches the pages come and go. Every breach ends the run through
+ * run_fail, at the event where it can first be seen. */
+#ifndef KMA_DRIVER_CHECK_H
+#define KMA_DRIVER_CHECK_H
+
+#include "replay.h"
+
+/* From here on the pool is poisoned and watched, until check_end. */
+void check_begin(const struct trace *trace, struct block *blocks);
+
+/* Before and after the kma_malloc whose outcome, and event, are in *block. */
+void check_before_request(void);
+void check_request(const struct block *block);
+
+/* Around the kma_free of a live block. */
+void check_before_free(const struct block *block);
+void check_after_free(void);
+
+void check_end(void);
+
+#endif

@@ -1,0 +1,222 @@
+/* replay.c - the checked replay, and the timed one. */
+
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+#include "check.h"
+#include "pool.h"
+#include "progress.h"
+#include "replay.h"
+#include "run.h"
+
+/* Events between two looks at the clock: short enough to show progress when each of
+ * them takes long, long enough not to be seen in a timed loop. */
+enum { CHECKED_STRETCH = 64, TIMED_STRETCH = 1 << 16 };
+
+struct block *replay_blocks(const struct trace *trace)
+{
+    struct block *blocks = calloc((size_t)trace->slots + 1, sizeof *blocks);
+    if (blocks == NULL)
+        run_refuse("%s: no memory for %lu blocks", trace->path,
+                   (unsigned long)trace->slots);
+    return blocks;
+}
+
+static struct page_counts counts_now(void)
+{
+    const kma_page_stat_t *stats = page_stats();
+    return (struct page_counts){stats->num_requested, stats->num_freed,
+                                stats->num_in_use};
+}
+
+static void fail_if_pages_held(void)
+{
+    int held = page_stats()->num_in_use;
+    if (held != 0)
+        run_fail("%d page%s still held when every block is freed", held,
+                 held == 1 ? " is" : "s are");
+}
+
+void replay_empty(const struct trace *trace, struct block *blocks)
+{
+    run_at(trace->count);
+    for (uint32_t slot = 0; slot < trace->slots; slot++) {
+        if (blocks[slot].ptr != NULL)
+            kma_free(blocks[slot].ptr, blocks[slot].size);
+        blocks[slot].ptr = NULL;
+    }
+    fail_if_pages_held();
+}
+
+void replay_fail_null(const struct trace *trace, size_t event, bool exhausted)
+{
+    kma_size_t size = trace->events[event].size;
+    int most = pool_max_pages();
+    run_at(event);
+    if (exhausted)
+        run_fail(
+            "out of pages at this event: %d of %d pages in use, request of %d bytes",
+            most, most, size);
+    run_fail("NULL for id %lu, %d bytes, which must be served: %d of %d pages in use",
+             (unsigned long)trace->ids[event], size, page_stats()->num_in_use, most);
+}
+
+static void audit(void)
+{
+    int broken = kma_audit();
+    if (broken != 0)
+        run_fail("kma_audit finds %d broken invariant%s after this event", broken,
+                 broken == 1 ? "" : "s");
+}
+
+/* Returns the change in requested bytes. */
+static int64_t checked_event(const struct event *event, size_t number,
+                             struct block *block)
+{
+    if (event->size > 0) {
+        block->size = event->size;
+        block->event = (uint32_t)number;
+        check_before_request();
+        block->ptr = kma_malloc(event->size);
+        check_request(block);
+        return block->ptr != NULL ? block->size : 0;
+    }
+    if (block->ptr == NULL)
+        return 0;
+    check_before_free(block);
+    kma_free(block->ptr, block->size);
+    check_after_free();
+    block->ptr = NULL;
+    return -(int64_t)block->size;
+}
+
+/* Freed like any other block, and so with their contents checked. */
+static void free_leftovers(const struct trace *trace, struct block *blocks)
+{
+    run_at(trace->count);
+    for (uint32_t slot = 0; slot < trace->slots; slot++)
+        checked_event(&(struct event){slot, 0}, trace->count, &blocks[slot]);
+    fail_if_pages_held();
+}
+
+struct page_counts replay_checked(const struct trace *trace, struct block *blocks,
+                                  long audit_every, struct output *data)
+{
+    uint64_t requested = 0;
+    long until_audit = audit_every;
+    check_begin(trace, blocks);
+    progress_begin("checking", trace->count);
+    if (data != NULL)
+        output_numbers(data, 0, 0, 0);
+    for (size_t k = 0; k < trace->count; k++) {
+        const struct event *event = &trace->events[k];
+        run_at(k);
+        requested += (uint64_t)checked_event(event, k, &blocks[event->slot]);
+        if (data != NULL)
+            output_numbers(data, k + 1, requested,
+                           (uint64_t)page_stats()->num_in_use * PAGESIZE);
+        if (audit_every > 0 && --until_audit == 0) {
+            audit();
+            until_audit = audit_every;
+        }
+        if (k % CHECKED_STRETCH == 0) {
+            progress_at(k);
+            if (data != NULL)
+                output_check(data);
+        }
+    }
+    struct page_counts counts = counts_now();
+    free_leftovers(trace, blocks);
+    if (audit_every > 0)
+        audit();
+    check_end();
+    return counts;
+}
+
+/* Returns the event at which a NULL came that must not, or end. */
+static const struct event *timed_stretch(const struct event *at,
+                                         const struct event *end, struct block *blocks)
+{
+    for (; at < end; at++) {
+        struct block *block = &blocks[at->slot];
+        if (at->size > 0) {
+            block->size = at->size;
+            block->ptr = kma_malloc(at->size);
+            if (block->ptr == NULL && at->size <= LARGEST_REQUEST)
+                return at;
+        } else if (block->ptr != NULL) {
+            kma_free(block->ptr, block->size);
+            block->ptr = NULL;
+        }
+    }
+    return end;
+}
+
+static double seconds_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
+}
+
+/* The clock stops between two stretches, where the progress is shown. */
+static double timed_pass(const struct trace *trace, struct block *blocks, size_t before)
+{
+    double seconds = 0;
+    for (size_t done = 0; done < trace->count;) {
+        size_t left = trace->count - done;
+        size_t count = left < TIMED_STRETCH ? left : TIMED_STRETCH;
+        const struct event *end = trace->events + done + count;
+        run_at_stretch(done, done + count - 1);
+        double start = seconds_now();
+        const struct event *at = timed_stretch(trace->events + done, end, blocks);
+        seconds += seconds_now() - start;
+        if (at < end)
+            replay_fail_null(trace, (size_t)(at - trace->events),
+                             page_stats()->num_in_use == pool_max_pages());
+        done += count;
+        progress_at(before + done);
+    }
+    return seconds;
+}
+
+void replay_pin(void)
+{
+    int cpu = sched_getcpu();
+    cpu_set_t one;
+    if (cpu < 0 || cpu >= CPU_SETSIZE)
+        return;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    sched_setaffinity(0, sizeof one, &one);
+}
+
+static int compare_seconds(const void *a, const void *b)
+{
+    double x = *(const double *)a;
+    double y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+struct replay_time replay_timed(const struct trace *trace, struct block *blocks,
+                                int passes)
+{
+    double *seconds = calloc((size_t)passes, sizeof *seconds);
+    if (seconds == NULL)
+        run_refuse("%s: no memory for %d passes", trace->path, passes);
+    progress_begin("timing", trace->count * (size_t)passes);
+    for (int pass = 0; pass < passes; pass++) {
+        seconds[pass] = timed_pass(trace, blocks, trace->count * (size_t)pass);
+        replay_empty(trace, blocks);
+    }
+    qsort(seconds, (size_t)passes, sizeof *seconds, compare_seconds);
+    int half = passes / 2;
+    struct replay_time time = {
+        .passes = passes,
+        .least = seconds[0],
+        .median =
+            passes % 2 == 1 ? seconds[half] : (seconds[half - 1] + seconds[half]) / 2,
+    };
+    free(seconds);
+    return time;
+}

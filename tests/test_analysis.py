@@ -1,0 +1,566 @@
+#!/usr/bin/python3
+"""analysis/: the table, the figures, the pictures, need, bench and DOC's tables.
+
+No allocator is needed: stubs stand for the executables, and for apt-get and sudo."""
+
+import contextlib
+import copy
+import io
+import json
+import os
+import re
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+ANALYSIS = os.path.join(ROOT, "analysis")
+PYTHON = "/usr/bin/python3"
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, ANALYSIS)
+import common  # noqa: E402
+import growth  # noqa: E402
+import measure  # noqa: E402
+import plot_waste  # noqa: E402
+import series  # noqa: E402
+import style  # noqa: E402
+import tables  # noqa: E402
+
+# After each of four events; the figures below are worked out by hand from these.
+DATA = [(100, 8192), (300, 8192), (200, 16384), (0, 0)]
+PENALTY = ((8192 - 100) / 100 + (8192 - 300) / 300 + (16384 - 200) / 200) / 3
+UTILIZATION = (100 / 8192 + 300 / 8192 + 200 / 16384) / 3
+
+SUMMARY = {
+    "program": "./kma_x", "algorithm": "x", "trace": "t", "events": 4, "page_size": 8192,
+    "pages": {"requested": 3, "freed": 3, "in_use_at_end": 0, "peak": 2},
+    "peak_requested_bytes": 300, "peak_page_bytes": 16384,
+    "utilization_at_peak": 200 / 16384, "utilization_mean": UTILIZATION, "penalty": PENALTY,
+    "memory": {
+        "at_peak": {"requested": 200, "internal": 56, "external": 16128, "page_bytes": 16384},
+        "mean": {"requested": 250, "internal": 250, "external": 500, "page_bytes": 1000},
+        "ideal_pages_at_peak": 1, "ideal_penalty": 0.5},
+    "replay": {"passes": 9, "min_s": 1e-6, "median_s": 2e-6, "ns_per_event": 12.5,
+               "score": 0.001234},
+    "latency": {"passes": 9,
+                "malloc": {"mean": 20.25, "p99": 40.4, "max": 900.6},
+                "free": {"mean": 10.5, "p99": 30.0, "max": 70.0}},
+}
+
+# Takes the driver's options; what to do instead of the usual stands in BEHAVIOUR.
+STUB = f"""#!{PYTHON}
+import json, signal, sys, time
+summary, behaviour = json.loads({{!r}})
+options = dict(zip(sys.argv[1:-1], sys.argv[2:-1]))
+if behaviour == "fail":
+    print("testsuite/t:7: id 3 overlaps id 1", file=sys.stderr)
+    print("Test: FAILED")
+    sys.exit(1)
+if behaviour == "crash":
+    import os
+    os.kill(os.getpid(), signal.SIGSEGV)
+if behaviour == "sleep":
+    open(sys.argv[0] + ".started", "w").close()
+    time.sleep(60)
+if "--output" in options:
+    with open(options["--output"], "w") as data:
+        data.write("0 0 0\\n")
+        for index, (requested, paged) in enumerate({DATA!r}, 1):
+            data.write(f"{{{{index}}}} {{{{requested}}}} {{{{paged}}}}\\n")
+with open(options["--json"], "w") as out:
+    json.dump(summary, out)
+print("Test: PASS")
+"""
+
+
+def write_script(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def with_changes(**changes):
+    return {**copy.deepcopy(SUMMARY), **changes}
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="kma-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.scratch = self.path("tmp")
+        os.mkdir(self.scratch)
+        self.trace = self.path("t.trace")
+        with open(self.trace, "w", encoding="ascii") as file:
+            file.write("4\n")
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def stub(self, algorithm, behaviour="", **changes):
+        write_script(self.path(f"kma_{algorithm}"),
+                     STUB.format(json.dumps([with_changes(**changes), behaviour])))
+
+    def start(self, script, *arguments):
+        return subprocess.Popen(
+            [PYTHON, "-B", os.path.join(ANALYSIS, script), *arguments], cwd=self.folder,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+            encoding="utf-8", env=dict(os.environ, TMPDIR=self.scratch))
+
+    def run_script(self, script, *arguments, status=0):
+        process = self.start(script, *arguments)
+        out, complaints = process.communicate(timeout=120)
+        self.assertEqual(process.returncode, status, out + complaints)
+        self.assertEqual(os.listdir(self.scratch), [], "something is left in TMPDIR")
+        self.assertEqual([n for n in os.listdir(self.folder) if n.endswith(".part")], [])
+        return out, complaints
+
+
+class Table(unittest.TestCase):
+    ROWS = [measure.Row("rm_worst", "t", with_changes(penalty=1.5)),
+            measure.Row("broken", "t", failure="t:7: id 3 overlaps id 1"),
+            measure.Row("bud", "t", with_changes(penalty=0.25))]
+
+    def test_text_is_exact(self):
+        self.assertEqual("\n".join(tables.text_table(tables.SUMMARY,
+                                                     tables.by_penalty(self.ROWS))), """\
+               pages   peak  utilization  utilization           ns per  ns per     score
+algorithm  requested  pages      at peak         mean  penalty  malloc    free       (s)
+----------------------------------------------------------------------------------------
+bud                3      2        0.012        0.020   0.2500    20.2    10.5  0.001234
+rm_worst           3      2        0.012        0.020   1.5000    20.2    10.5  0.001234
+broken     FAILED: t:7: id 3 overlaps id 1""")
+
+    def test_best_value_is_marked_in_colours(self):
+        lines = tables.text_table([tables.PENALTY], self.ROWS, colours=True)
+        self.assertIn("\033[1;32m 0.2500\033[0m", lines[-1])
+        self.assertNotIn("\033", lines[-3])
+
+    def test_one_row_has_no_best_value(self):
+        self.assertEqual(tables.best_cells([tables.PENALTY], self.ROWS[:2]), [None])
+
+    def test_markdown_is_exact(self):
+        self.assertEqual(tables.markdown_table(tables.WASTE, self.ROWS[1:]), [
+            "| algorithm | requested | internal waste | external waste |",
+            "|-----------|----------:|---------------:|---------------:|",
+            "| broken    |    failed |              - |              - |",
+            "| bud       |     25.0% |          25.0% |          50.0% |"])
+
+    def test_unknown_internal_waste_is_a_dash(self):
+        summary = with_changes()
+        summary["memory"]["mean"]["internal"] = None
+        self.assertEqual(tables.WASTE[1].cell(summary), "-")
+
+
+class Figures(Case):
+    def data(self, lines):
+        path = self.path("data")
+        with open(path, "w", encoding="ascii") as file:
+            file.write("".join(f"{index} {r} {p}\n" for index, (r, p) in enumerate(lines)))
+        return path
+
+    def test_hand_computed(self):
+        found = series.read_series(self.data([(0, 0)] + DATA))
+        self.assertAlmostEqual(found.penalty, PENALTY)
+        self.assertAlmostEqual(found.utilization_mean, UTILIZATION)
+        self.assertEqual(found.mean_waste, (8092 + 7892 + 16184 + 0) / 4)
+        self.assertEqual(found.waste.mean, [0, 8092, 7892, 16184, 0])
+        self.assertTrue(found.exact)
+        self.assertIsNone(series.disagreement(found, SUMMARY))
+
+    def test_slices_keep_extremes(self):
+        lines = [(0, 0)] + [(10, 8192)] * 5000 + [(20, 81920)] + [(10, 8192)] * 4999
+        found = series.read_series(self.data(lines), slices=100)
+        self.assertEqual(len(found.index), 101)
+        self.assertEqual(max(found.paged.high), 81920)
+        self.assertEqual(max(found.requested.high), 20)
+        self.assertFalse(found.exact)
+
+    def test_one_event(self):
+        self.assertEqual(series.read_series(self.data([(0, 0), (8, 8192)])).events, 1)
+
+    def test_bad_data(self):
+        for lines in ([], [(0, 0)], [(1, 1), (2, 2)], [(0, 0), (1, "x")]):
+            with self.assertRaises(series.BadData):
+                series.read_series(self.data(lines))
+
+    def test_disagreement_is_told(self):
+        found = series.read_series(self.data([(0, 0)] + DATA))
+        self.assertIn("penalty is 62.7", series.disagreement(found, with_changes(penalty=1.0)))
+
+
+class Style(unittest.TestCase):
+    def test_every_algorithm_has_a_colour_of_its_own(self):
+        self.assertEqual(len(set(style.COLOURS.values())), len(style.COLOURS))
+
+    def test_a_new_algorithm_keeps_its_colour(self):
+        self.assertEqual(style.colour("mine"), style.colour("mine"))
+        self.assertRegex(style.colour("mine"), "^#[0-9a-f]{6}$")
+
+    def test_names_beside_curves_do_not_overlap(self):
+        places = plot_waste.spread([0.9, 0.2, 0.2, 0.2, 0.1], 0.05, 0.1, 0.8)
+        self.assertEqual(places, sorted(places, reverse=True))
+        self.assertGreaterEqual(min(a - b for a, b in zip(places, places[1:])), 0.05 - 1e-9)
+        self.assertGreaterEqual(places[-1], 0.1)
+
+
+class Analyze(Case):
+    def analyze(self, algorithms, *arguments, status=0):
+        return self.run_script("analyze", "--algorithms", algorithms, "--trace", "t.trace",
+                               *arguments, status=status)
+
+    def assert_png(self, name, width, least_height):
+        with open(self.path(name), "rb") as file:
+            content = file.read()
+        self.assertEqual(content[:8], b"\x89PNG\r\n\x1a\n")
+        self.assertEqual(content[-8:-4], b"IEND")
+        size = struct.unpack(">II", content[16:24])
+        self.assertEqual(size[0], width)
+        self.assertGreaterEqual(size[1], least_height)
+
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_pictures(self):
+        self.stub("dummy")
+        self.stub("rm_best")
+        out, _ = self.analyze("dummy,rm_best nothere", status=1)
+        self.assertIn("Pictures: kma_output.png kma_waste.png", out)
+        self.assert_png("kma_output.png", 1600, 400)
+        self.assert_png("kma_waste.png", 1600, 700)
+        self.assertEqual({name for name in os.listdir(self.folder)},
+                         {"t.trace", "tmp", "kma_dummy", "kma_rm_best", "kma_output.png",
+                          "kma_waste.png"})
+
+    def test_failures_are_rows(self):
+        self.stub("bud")
+        self.stub("liar", penalty=0.1)
+        self.stub("broken", "fail")
+        self.stub("crash", "crash")
+        out, _ = self.analyze("broken crash liar nothere bud", "--no-pictures", status=1)
+        for line in (r"broken +FAILED: testsuite/t:7: id 3 overlaps id 1",
+                     r"crash +FAILED: ended by SIGSEGV",
+                     r"liar +FAILED: penalty is 62\.\d+ by the data file, 0\.1\d+ by the summary",
+                     r"nothere +FAILED: kma_nothere is not built",
+                     r"bud +3 +2 +0\.012"):
+            self.assertRegex(out, line)
+        self.assertNotIn("\033", out)
+
+    def test_all_failed(self):
+        out, _ = self.analyze("bud", status=1)
+        self.assertIn("kma_bud is not built", out)
+        self.assertIn("No picture", out)
+        self.assertFalse(os.path.exists(self.path("kma_output.png")))
+
+    def test_results_of_several_traces(self):
+        self.stub("bud")
+        shutil.copy(self.trace, self.path("u.trace"))
+        self.run_script("analyze", "--algorithms", "bud", "--traces", "t.trace,u.trace",
+                        "--no-pictures", "--results", "r.json")
+        rows = measure.load_results(self.path("r.json"))
+        self.assertEqual([(row.algorithm, row.trace) for row in rows],
+                         [("bud", "t.trace"), ("bud", "u.trace")])
+        self.assertNotIn(self.folder, read(self.path("r.json")))
+
+    def test_wrong_usage(self):
+        for arguments in (["--algorithms", "bud"], ["--algorithms", "a/b", "--trace", "t.trace"],
+                          ["--algorithms", "", "--trace", "t.trace"],
+                          ["--algorithms", "bud", "--trace", "nothere"],
+                          ["--algorithms", "bud", "--trace", "t.trace", "--passes", "0"],
+                          ["--algorithms", "bud", "--trace", "t.trace", "--out", "nothere"]):
+            _, complaints = self.run_script("analyze", *arguments, status=2)
+            self.assertRegex(complaints, r"\Aanalyze: [^\n]*\n\Z")
+
+    def test_interrupted_leaves_nothing(self):
+        self.stub("bud", "sleep")
+        for number in (signal.SIGINT, signal.SIGTERM):
+            process = self.start("analyze", "--algorithms", "bud", "--trace", "t.trace",
+                                 "--no-pictures", "--results", "r.json")
+            deadline = time.monotonic() + 30
+            while not os.path.exists(self.path("kma_bud.started")):
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.01)
+            process.send_signal(number)
+            _, complaints = process.communicate(timeout=30)
+            self.assertEqual((process.returncode, complaints), (130, "analyze: interrupted\n"))
+            self.assertEqual(os.listdir(self.scratch), [])
+            os.unlink(self.path("kma_bud.started"))
+        self.assertFalse(os.path.exists(self.path("r.json")))
+
+
+class Need(Case):
+    """A PATH with nothing but stubs and the few real tools that the script uses."""
+
+    def setUp(self):
+        super().setUp()
+        self.bin = self.path("bin")
+        os.mkdir(self.bin)
+        for name in ("cat", "env", "mktemp", "rm", "flock"):
+            found = shutil.which(name)
+            if found:
+                os.symlink(found, os.path.join(self.bin, name))
+
+    def tool(self, name, text):
+        write_script(os.path.join(self.bin, name), f"#!/bin/sh\n{text}\n")
+
+    def apt(self, installs):
+        """An apt-get that writes down its calls; `installs` is what install does."""
+        self.tool("apt-get", f'echo "$DEBIAN_FRONTEND $*" >> {self.path("calls")}\n'
+                             f'case "$*" in *install*) {installs} ;; esac')
+
+    def calls(self):
+        found = read(self.path("calls")).splitlines()
+        return [re.sub(r" (-\S+|DPkg\S+)(?= )", "", call) for call in found]
+
+    def gains(self, name):
+        path = os.path.join(self.bin, name)
+        return f"echo > {path}; {shutil.which('chmod')} +x {path}"
+
+    def need(self, *tools, status=0):
+        done = subprocess.run([os.path.join(ANALYSIS, "need"), *tools], encoding="utf-8",
+                              env={"PATH": self.bin, "TMPDIR": self.scratch},
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
+        self.assertEqual(done.returncode, status, done.stdout)
+        self.assertEqual(os.listdir(self.scratch), [], "a log is left")
+        return done.stdout
+
+    def test_all_there(self):
+        self.tool("gnuplot", "")
+        self.tool("make", "")
+        self.assertEqual(self.need("gnuplot", "make"), "")
+
+    def test_prints_the_one_command(self):
+        self.apt("")
+        self.tool("id", "echo 1000")
+        self.tool("sudo", "exit 1")
+        self.assertEqual(self.need("gnuplot", "mandoc", "cmocka.h", status=1).splitlines()[1:],
+                         ["sudo sh -c 'apt-get update && apt-get install -y gnuplot-nox mandoc "
+                          "libcmocka-dev'"])
+        self.assertFalse(os.path.exists(self.path("calls")))
+
+    def test_prints_it_for_a_machine_without_sudo(self):
+        self.apt("")
+        self.tool("id", "echo 1000")
+        self.assertIn("\nsu -c 'apt-get update", self.need("gnuplot", status=1))
+
+    def test_installs_as_root(self):
+        self.apt(self.gains("gnuplot"))
+        self.tool("id", "echo 0")
+        self.assertEqual(self.need("gnuplot"), "need: installing gnuplot-nox\n")
+        self.assertEqual(self.calls(), ["noninteractive install gnuplot-nox"])
+
+    def test_installs_with_sudo(self):
+        self.apt(self.gains("gnuplot"))
+        self.tool("id", "echo 1000")
+        self.tool("sudo", 'shift; "$@"')
+        self.tool("true", "")
+        self.need("gnuplot")
+        self.assertEqual(self.calls(), ["noninteractive install gnuplot-nox"])
+
+    def test_updates_lists_when_the_first_try_fails(self):
+        flag = self.path("updated")
+        self.apt(f"[ -e {flag} ] || exit 100; {self.gains('gnuplot')}")
+        with open(os.path.join(self.bin, "apt-get"), "a", encoding="utf-8") as file:
+            file.write(f'case "$*" in *update*) echo > {flag} ;; esac\n')
+        self.tool("id", "echo 0")
+        self.need("gnuplot")
+        self.assertEqual(self.calls(), ["noninteractive install gnuplot-nox",
+                                        "noninteractive update",
+                                        "noninteractive install gnuplot-nox"])
+
+    def test_failure_shows_the_log_and_the_command(self):
+        self.apt('echo "E: no such package"; exit 100')
+        self.tool("id", "echo 0")
+        out = self.need("gnuplot", status=1)
+        self.assertIn("E: no such package", out)
+        self.assertIn("apt-get install -y gnuplot-nox'", out)
+
+    def test_32_bit_adds_the_architecture(self):
+        self.apt(self.gains("gcc"))
+        self.tool("id", "echo 0")
+        self.tool("dpkg", f'case $1 in --print-architecture) echo amd64 ;; '
+                          f'--add-architecture) echo "dpkg $*" >> {self.path("calls")} ;; esac')
+        self.need("cmocka32")
+        self.assertEqual([call.split()[0] for call in self.calls()],
+                         ["dpkg", "noninteractive", "noninteractive"])
+        self.assertIn("libcmocka-dev:i386", self.calls()[2])
+
+    def test_no_apt(self):
+        self.assertEqual(self.need("gnuplot", status=1),
+                         "need: missing: gnuplot; Debian has it in: gnuplot-nox\n")
+
+    def test_wrong_usage(self):
+        self.need(status=2)
+        self.assertIn("no package is known for foo", self.need("foo", status=2))
+
+
+class DocTables(Case):
+    DOC = ("# Report\n\nBefore.\n<!-- table:penalty -->\nold\n<!-- /table -->\nAfter.\n\n"
+           "<!-- table:latency -->\n<!-- /table -->\n")
+
+    def setUp(self):
+        super().setUp()
+        self.results([("bud", "1.trace", 0.5), ("rm", "1.trace", 0.25),
+                      ("bud", "5.trace", 0.75), ("rm", "5.trace", 0.125)])
+        self.doc(self.DOC)
+
+    def results(self, rows):
+        measure.save_results(self.path("r.json"), [
+            measure.Row(a, t, with_changes(penalty=p)) for a, t, p in rows])
+
+    def doc(self, text):
+        with open(self.path("DOC"), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def doc_tables(self, *arguments, status=0):
+        return self.run_script("doc_tables", "--results", "r.json", *arguments, status=status)
+
+    def test_replaced_and_idempotent(self):
+        self.doc_tables()
+        text = read(self.path("DOC"))
+        self.assertIn("""\
+Before.
+<!-- table:penalty -->
+| algorithm | 1.trace | 5.trace |
+|-----------|--------:|--------:|
+| bud       |  0.5000 |  0.7500 |
+| rm        |  0.2500 |  0.1250 |
+| ideal     |  0.5000 |  0.5000 |
+<!-- /table -->
+After.
+""", text)
+        self.assertIn("| bud       |           20.2 |", text)
+        self.doc_tables()
+        self.assertEqual(read(self.path("DOC")), text)
+
+    def test_check(self):
+        out, _ = self.doc_tables("--check", status=1)
+        self.assertEqual(out, "DOC: table penalty is not what the results say\n")
+        self.assertEqual(read(self.path("DOC")), self.DOC)
+        self.doc_tables()
+        self.doc_tables("--check")
+        # Times differ from run to run: they are not compared.
+        self.doc(read(self.path("DOC")).replace("20.2", "99.9"))
+        self.doc_tables("--check")
+        self.doc(read(self.path("DOC")).replace("0.7500", "0.7501"))
+        self.doc_tables("--check", status=1)
+
+    def test_marks_that_are_missing(self):
+        for text, complaint in (
+                ("text\n", "DOC: no table to write: a line <!-- table:NAME --> is missing"),
+                (self.DOC.replace("<!-- /table -->\nAfter", "After"),
+                 "DOC:8: a table begins, but <!-- /table --> of table penalty is missing"),
+                ("<!-- table:peak -->\n", "DOC: <!-- /table --> of table peak is missing"),
+                ("\n<!-- /table -->\n", "DOC:2: a table ends, but none has begun"),
+                ("<!-- table:nothere -->\n<!-- /table -->\n",
+                 "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
+                 "waste, latency, summary")):
+            self.doc(text)
+            _, complaints = self.doc_tables(status=2)
+            self.assertEqual(complaints, f"doc_tables: {complaint}\n")
+            self.assertEqual(read(self.path("DOC")), text)
+
+    def test_no_results(self):
+        with open(self.path("r.json"), "w", encoding="utf-8") as file:
+            file.write("{}")
+        _, complaints = self.doc_tables(status=2)
+        self.assertIn("these are no results", complaints)
+
+
+class Bench(Case):
+    def test_table(self):
+        self.stub("libc", replay={"ns_per_event": 40.0})
+        self.stub("bud", replay={"ns_per_event": 10.0})
+        self.stub("rm", replay={"ns_per_event": 60.0})
+        self.stub("broken", "fail")
+        out, _ = self.run_script("bench", "--algorithms", "rm bud broken", "--trace", "t.trace",
+                                 "--quick", "--cache", "kept", status=1)
+        self.assertRegex(out, r"\nbud +10\.0 +10\.0 +0\.25 +0\.25 +0\.25 +0\.50 +ok +62\.7156\n")
+        self.assertRegex(out, r"\nrm +60\.0 +60\.0 +1\.50 +1\.50 +1\.50 +1\.00 +missed +62\.7156\n")
+        self.assertRegex(out, r"\nlibc +40\.0 +40\.0\n")
+        self.assertRegex(out, r"\nbud +10\.0 +10\.0 +x 1\.0\n")
+        self.assertIn("broken  FAILED: testsuite/t:7: id 3 overlaps id 1", out)
+        self.assertEqual(len(os.listdir(self.path("kept"))), 2)
+
+    def test_missed_targets_are_no_failure(self):
+        self.stub("libc", replay={"ns_per_event": 1.0})
+        self.stub("bud", replay={"ns_per_event": 10.0})
+        out, _ = self.run_script("bench", "--algorithms", "bud", "--trace", "t.trace", "--quick")
+        self.assertIn("missed", out)
+
+
+class Growth(Case):
+    LIVE = 60_000
+
+    def setUp(self):
+        super().setUp()
+        self.path_of_trace = self.path("growth.trace")
+        growth.write_trace(self.path_of_trace, self.LIVE)
+
+    def test_live_blocks(self):
+        with open(self.path_of_trace, encoding="ascii") as file:
+            announced = int(file.readline())
+            events = [line.split() for line in file]
+        self.assertEqual(len(events), announced)
+        self.assertEqual(announced, 2 * 4 * self.LIVE)
+        live, counts, sizes = set(), [], set()
+        for words in events:
+            block = int(words[1])
+            self.assertLess(block, announced)
+            if words[0] == "REQUEST":
+                self.assertNotIn(block, live)
+                live.add(block)
+                sizes.add(int(words[2]))
+            else:
+                self.assertEqual((words[0], len(words)), ("FREE", 2))
+                live.remove(block)
+            counts.append(len(live))
+        self.assertEqual(counts[-1], 0)
+        self.assertEqual((min(sizes), max(sizes)), (8, 511))
+        for cycle in (0, 4 * self.LIVE):
+            middle = counts[cycle + self.LIVE - 1:cycle + 3 * self.LIVE]
+            self.assertEqual(set(middle[::2]), {self.LIVE})
+            self.assertEqual(set(middle[1::2]), {self.LIVE - 1})
+
+    def test_deterministic(self):
+        again = self.path("again.trace")
+        growth.write_trace(again, self.LIVE)
+        self.assertEqual(read(again), read(self.path_of_trace))
+
+
+class Common(unittest.TestCase):
+    def test_written_aside_leaves_the_old_file(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "file")
+            write_script(path, "old")
+            with contextlib.suppress(KeyboardInterrupt), common.written_aside(path) as out:
+                out.write(b"new")
+                raise KeyboardInterrupt
+            self.assertEqual((read(path), os.listdir(folder)), ("old", ["file"]))
+
+    def test_progress_is_for_terminals(self):
+        stream = io.StringIO()
+        with common.Progress(2, stream) as progress:
+            progress.step("one")
+        self.assertEqual(stream.getvalue(), "")
+        stream.isatty = lambda: True
+        with common.Progress(2, stream) as progress:
+            progress.step("one")
+        self.assertEqual(stream.getvalue(), "\r\033[K[1/2] one\r\033[K")
+
+    def test_counted(self):
+        self.assertEqual([common.counted(n, noun) for n, noun in
+                          ((1, "pass"), (2, "pass"), (1, "page"), (0, "page"))],
+                         ["1 pass", "2 passes", "1 page", "0 pages"])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
