@@ -87,6 +87,10 @@ kma_competition: kma.c kma_page.c $(ALGORITHM_FILES) $(wildcard driver/*.c *.h d
 		-DCOMPETITION -D$(COMPETITION) -o $@ \
 		kma.c kma_page.c $(wildcard driver/*.c) $(ALGORITHM_FILES)
 
+$(BUILD)/kma_competition: kma_competition
+	@mkdir -p $(@D)
+	@cp -f $< $@
+
 competitionAlgorithm: ## print the algorithm in the competition
 	@echo $(COMPETITION)
 
@@ -107,11 +111,12 @@ need-analyze:
 
 bench: need-analyze ## time per event beside glibc's malloc, and against live blocks
 	@$(MAKE) -s --no-print-directory all $(BUILD)/kma_libc
-	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) $(BENCH)
+	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
+		--cache $(BUILD)/bench $(BENCH)
 
-doc-tables: need-analyze ## measure anew and write the tables of DOC
+doc-tables: need-analyze ## measure anew; write the tables of DOC and the pictures of README
 	@$(MAKE) -s --no-print-directory all
-	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --out build \
+	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --out analysis/pictures \
 		--traces $(subst $(space),$(comma),$(TRACES)) --results build/results.json
 	@$(PYTHON) analysis/doc_tables --results build/results.json DOC
 empty =
@@ -138,23 +143,23 @@ test: need-test ## run every test; the last line says how many passed
 		KMA_PAGESIZE="$(PAGESIZE)" $(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:
 	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32)
-test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
+test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
-	$(CC) $(TEST_FLAGS) -MMD -MP $^ -lcmocka -o $@
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/kma_page.o -lcmocka -o $@
 $(BUILD)/test_records: tests/test_records.c
-	$(CC) $(TEST_FLAGS) -MMD -MP $^ $(INJECT) -lcmocka -o $@
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(INJECT) -lcmocka -o $@
 $(BUILD)/test_trace: tests/test_trace.c $(BUILD)/driver/trace.o $(BUILD)/driver/input.o
-	$(CC) $(TEST_FLAGS) -MMD -MP $^ -lcmocka -o $@
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/driver/trace.o $(BUILD)/driver/input.o -lcmocka -o $@
 define white_box_rule
 $(BUILD)/test_$1: tests/test_$(firstword $(subst _, ,$1)).c $(call source_of,$1) $(BUILD)/kma_page.o
-	$$(CC) $$(TEST_FLAGS) -MMD -MP -DKMA_$(call upper,$1) $$(filter-out kma_%,$$^) $(INJECT) -lcmocka -o $$@
+	$$(CC) $$(TEST_FLAGS) -MMD -MP -DKMA_$(call upper,$1) $$< $(BUILD)/kma_page.o $(INJECT) -lcmocka -o $$@
 endef
 $(foreach a,$(WHITE_BOX_TESTS),$(eval $(call white_box_rule,$a)))
 $(BUILD)/test_model_%: tests/test_model.c $(BUILD)/kma_%.o $(BUILD)/kma_page.o
-	$(CC) $(TEST_FLAGS) -MMD -MP -DALGORITHM='"$*"' $^ $(INJECT) -lcmocka -o $@
+	$(CC) $(TEST_FLAGS) -MMD -MP -DALGORITHM='"$*"' $< $(BUILD)/kma_$*.o $(BUILD)/kma_page.o $(INJECT) -lcmocka -o $@
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
-	$(CC) $(FLAGS) -DBROKEN=$* $^ -o $@
+	$(CC) $(FLAGS) -DBROKEN=$* $< $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) -o $@
 
 check-rules: $(ALGORITHMS:%=$(BUILD)/kma_%.o) ## prove the rules of the game from the object files
 	@$(PYTHON) tests/check_rules $^
@@ -191,7 +196,8 @@ uninstall: ## remove what install put there
 format: ## lay the C files out as .clang-format says
 	clang-format -i *.c *.h driver/*.c driver/*.h tests/*.c tests/*.h
 clean: ## remove what was built
-	rm -rf build $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png
+	rm -rf build $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
+		analysis/__pycache__ tests/__pycache__
 help: ## this list
 	@sed -n 's/^\([a-zA-Z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
 		while IFS='|' read -r target text; do printf '%-28s %s\n' "$$target" "$$text"; done

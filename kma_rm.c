@@ -18,24 +18,16 @@
  *   data page       | block | extent | block | block | extent      |kma_page_t *|
  *                   0    the block nearest the end was cut first     MAX_REQUEST
  *
- *   control page    | map_t (used in the first) | ... | node | node | node | node |
+ *   control page    | map_t (in the first one) | node | node | node | node |  ... |
  *
- *   leaf   count level | size of 96 extents | base of 96 extents                 |
- *   inner  count level | largest in 48 children | their last bases | the children|
- *
- * The only variable is the descriptor of the first control page. Unused entries of a
- * node have size 0 and base NO_BASE, so every search runs over whole arrays: it
- * compiles to straight code that no unforeseeable number of entries can mispredict.
- * Cutting an extent's end and merging a block behind it change its size in place.
- *
- * A full node is split in halves. A node under 3/8 goes together with a neighbour when
- * both fill at most 3/4 of one, else they share evenly. Ninety-six entries were fastest
- * of 24 to 144: a large map has two levels then, and moving entries is still cheap.
+ * kma_extent_tree.h is the theory of the nodes. The only variable is the descriptor of
+ * the first control page. Cutting a block from an extent's end changes only its size,
+ * as does merging a block behind it: both happen in place.
  *
  * Invariants, as kma_audit numbers them:
  *   1  extents ascend in the order of their tree; unused entries are blank
  *   2  an inner entry holds its child's last base and largest size; levels descend by 1
- *   3  a node is at least 3/8 full, or it is a root: a leaf, or of two children or more
+ *   3  a node is at least half full, or it is a root: a leaf, or of two children or more
  *   4  an extent is whole grains, less than a page, and inside the grains of its page
  *   5  no two extents touch or overlap
  *   6  both trees of best fit hold the same extents
@@ -43,7 +35,7 @@
  *   8  a parked extent is as 4 says and touches no extent of the map
  *   9  the last word of a data page leads to its descriptor
  *
- * Pages may run out. kma_malloc then returns NULL: it asks for nodes before it changes
+ * Pages may run out. kma_malloc then returns NULL: it asks for pages before it changes
  * the map, and gives back what it got. kma_free must not fail, so an extent that needs
  * a node when none can be had is parked: it holds its own list link (tagged in bit 0
  * when it is a single grain, which has no room for a size), and each later call that
@@ -432,7 +424,7 @@ static void audit_extent(audit_t *audit, uintptr_t base, int size)
 
 static void audit_node(audit_t *audit, const node_t *node, int is_root)
 {
-    int least = !is_root ? capacity(node) * 3 / 8 : node->level > 0 ? 2 : 0;
+    int least = !is_root ? capacity(node) / 2 : node->level > 0 ? 2 : 0;
     int sound = node->count >= least && node->count <= capacity(node);
     audit->nodes++;
     check(audit, 3, sound);

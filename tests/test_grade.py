@@ -99,12 +99,12 @@ class Grading(unittest.TestCase):
     def test_warnings_cost_points_and_malloc_is_listed(self):
         tarball = self.changed_handin("kma_p2fl.c", lambda text: text.replace(
             "int kma_audit(void)\n{",
-            "void *malloc(unsigned long);\nint kma_audit(void)\n{\n"
-            "    int unused_here;\n    if (0)\n        (void)malloc (3);", 1))
+            "#include <stdlib.h>\nint kma_audit(void)\n{\n"
+            "    int never_used;\n    free(malloc (3));", 1))
         done = grade(tarball)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("Compiling KMA_P2FL: 1 warnings, 0 errors", done.stdout)
-        self.assertRegex(done.stdout, r"kma_p2fl\.c:\d+: +\(void\)malloc \(3\)")
+        self.assertRegex(done.stdout, r"kma_p2fl\.c:\d+: +free\(malloc \(3\)\);")
         self.assertIn("Points: 148 of 150", done.stdout)
 
     def test_a_file_that_is_no_tarball(self):

@@ -23,6 +23,7 @@ static int start(void **state)
 {
     (void)state;
     serve_pages();
+    root = NULL; /* whatever a failed test has left behind */
     pool_set_poison(1);
     return pool_open(64);
 }
@@ -167,6 +168,8 @@ static void test_order_of_reuse(void **state)
         full[i] = take(10);
     next[0] = take(10); /* a second page */
     give(full[1]);
+    give(full[0]);
+    assert_ptr_equal(take(10), full[0]);
     assert_ptr_equal(take(10), full[1]);
     next[1] = take(10);
     assert_ptr_equal(next[1], next[0] + 1024);

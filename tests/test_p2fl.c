@@ -27,6 +27,7 @@ static int start(void **state)
 {
     (void)state;
     serve_pages();
+    root = NULL; /* whatever a failed test has left behind */
     pool_set_poison(1);
     return pool_open(64);
 }

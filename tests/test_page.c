@@ -5,6 +5,14 @@
 #include <sys/mman.h>
 #include "harness.h"
 
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define WITH_ASAN
+#include <sanitizer/asan_interface.h>
+#endif
+
 enum { NO_PAGE = -1 };
 
 static int id_of(const kma_page_t *page)
@@ -240,6 +248,22 @@ static void test_poison(void **state)
     memset(keeper->ptr, 0x33, PAGESIZE); /* a neighbour stays usable */
 }
 
+#ifdef WITH_ASAN
+/* Under the address sanitizer only pages that are held can be touched at all. */
+static void test_closed_pages(void **state)
+{
+    (void)state;
+    kma_page_t *page[2] = {get_page(), get_page()};
+    char *base = page[0]->ptr;
+    free_page(page[0]);
+    for (int i = 0; i < 16; i++) {
+        char *start = base + i * PAGESIZE;
+        assert_int_equal(__asan_region_is_poisoned(start, PAGESIZE) != NULL, i != 1);
+        assert_int_equal(__asan_address_is_poisoned(start + PAGESIZE - 1), i != 1);
+    }
+}
+#endif
+
 static struct {
     int got, freed; /* how many, and which was the last */
     int got_id, freed_id;
@@ -420,6 +444,9 @@ int main(void)
         POOL_TEST(test_base_alignment),
         POOL_TEST(test_dropped_pool),
         POOL_TEST(test_poison),
+#ifdef WITH_ASAN
+        POOL_TEST(test_closed_pages),
+#endif
         POOL_TEST(test_observer),
         POOL_TEST(test_bad_free),
         POOL_TEST(test_page_of),
