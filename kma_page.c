@@ -100,6 +100,7 @@ int pool_open(int max_pages)
         return -1;
     }
     pool_close();
+    pool.stats = (kma_page_stat_t){0, 0, 0, PAGESIZE};
     size_t count = (size_t)max_pages;
     size_t alignment = PAGESIZE;
     while (alignment < count * PAGESIZE)
@@ -124,7 +125,6 @@ int pool_open(int max_pages)
     pool.fresh = 0;
     pool.free_head = END;
     pool.on_valgrind = RUNNING_ON_VALGRIND != 0;
-    pool.stats = (kma_page_stat_t){0, 0, 0, PAGESIZE};
     VALGRIND_MAKE_MEM_NOACCESS(base, count * PAGESIZE);
     ASAN_POISON_MEMORY_REGION(base, count * PAGESIZE);
     return 0;
