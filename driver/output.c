@@ -39,7 +39,7 @@ static void resolve(struct output *output)
     if (realpath(output->path, output->target) != NULL)
         return;
     if (errno == ENOENT && strlen(output->path) < sizeof output->target)
-        strcpy(output->target, output->path);
+        memcpy(output->target, output->path, strlen(output->path) + 1);
     else
         refuse(output);
 }
