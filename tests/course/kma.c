@@ -27,7 +27,7 @@ static void check(const struct block *block, int id)
 
 int main(int argc, char **argv)
 {
-    int count, id, size;
+    int count = 0, id, size;
     char command[16];
     double sum = 0, requested = 0;
     int summed = 0;
