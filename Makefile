@@ -192,7 +192,7 @@ lint: ## clang-format, clang-tidy and cppcheck find nothing
 
 # ---- the rest
 
-install: all ## install the executables, the traces' generator and the man pages below PREFIX
+install: all ## install the executables and the manual pages below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man5'
 	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
 	install -m 644 man/kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
