@@ -4,6 +4,7 @@
 #define WRAP_GET_PAGE
 #include "harness.h"
 #include "../kma_bud.c"
+#include "white_box.h"
 
 enum { CONTROL_PAGES = 2 /* root and leaf */ };
 
@@ -43,24 +44,6 @@ static bool is_free_block(void *page, int offset, int order)
         if (member == block)
             return is_free(&page_record(block)->map, granule_of(block), order);
     return FALSE;
-}
-
-static int start(void **state)
-{
-    (void)state;
-    serve_pages();
-    root = NULL; /* whatever a failed test has left behind */
-    pool_set_poison(1);
-    return pool_open(64);
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    assert_int_equal(pages_in_use(), 0);
-    assert_null(root);
-    assert_int_equal(kma_audit(), 0);
-    return 0;
 }
 
 /* A page full of blocks of one order; block[i] is the one at i times its size. */

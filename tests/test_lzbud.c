@@ -5,6 +5,7 @@
 #define WRAP_GET_PAGE
 #include "harness.h"
 #include "../kma_lzbud.c"
+#include "white_box.h"
 
 enum { CONTROL_PAGES = 2 /* root and leaf */ };
 
@@ -50,24 +51,6 @@ static bool is_local(const void *block, int order)
 static bool is_global(const void *block, int order)
 {
     return on_list(&class_of(order)->global_list, block);
-}
-
-static int start(void **state)
-{
-    (void)state;
-    serve_pages();
-    root = NULL; /* whatever a failed test has left behind */
-    pool_set_poison(1);
-    return pool_open(256);
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    assert_int_equal(pages_in_use(), 0);
-    assert_null(root);
-    assert_int_equal(kma_audit(), 0);
-    return 0;
 }
 
 /* An example worked by hand, in eighths of a page: N, L and G of the three classes

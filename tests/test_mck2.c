@@ -5,6 +5,7 @@
 #define WRAP_GET_PAGE
 #include "harness.h"
 #include "../kma_mck2.c"
+#include "white_box.h"
 
 enum { CONTROL_PAGES = 2 /* root and leaf */, WHOLE_PAGE = MAX_CLASS };
 
@@ -17,24 +18,6 @@ static void *take(int bucket)
 static void give(void *buffer)
 {
     kma_free(buffer, 0);
-}
-
-static int start(void **state)
-{
-    (void)state;
-    serve_pages();
-    root = NULL; /* whatever a failed test has left behind */
-    pool_set_poison(1);
-    return pool_open(64);
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    assert_int_equal(pages_in_use(), 0);
-    assert_null(root);
-    assert_int_equal(kma_audit(), 0);
-    return 0;
 }
 
 static void test_bucket_index(void **state)

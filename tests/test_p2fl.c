@@ -4,6 +4,7 @@
 #define WRAP_GET_PAGE
 #include "harness.h"
 #include "../kma_p2fl.c"
+#include "white_box.h"
 
 enum { CONTROL_PAGES = 2 /* root and leaf */ };
 
@@ -21,24 +22,6 @@ static void *take(int class)
 static void give(void *block)
 {
     kma_free(block, 0);
-}
-
-static int start(void **state)
-{
-    (void)state;
-    serve_pages();
-    root = NULL; /* whatever a failed test has left behind */
-    pool_set_poison(1);
-    return pool_open(64);
-}
-
-static int finish(void **state)
-{
-    (void)state;
-    assert_int_equal(pages_in_use(), 0);
-    assert_null(root);
-    assert_int_equal(kma_audit(), 0);
-    return 0;
 }
 
 /* A buffer of 2^k bytes serves 2^k - 8; a request for a power of two takes the next
