@@ -115,6 +115,12 @@ bench: need-analyze ## time per event beside glibc's malloc, and against live bl
 	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--cache $(BUILD)/bench $(BENCH)
 
+scoreboard: ## rank the algorithms by the rule of the competition, on every trace
+	@$(NEED) $(CC) python3
+	@$(MAKE) -s --no-print-directory all
+	@$(PYTHON) analysis/scoreboard --algorithms "$(ALGORITHMS)" --bin . \
+		--traces "$(strip $(TRACES))"
+
 doc-tables: need-analyze ## measure anew; write the tables of DOC and the pictures of README
 	@$(MAKE) -s --no-print-directory all
 	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --out analysis/pictures \
@@ -124,7 +130,7 @@ empty =
 space = $(empty) $(empty)
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze bench doc-tables
+.PHONY: analyze need-analyze scoreboard bench doc-tables
 
 # ---- testing
 
