@@ -58,7 +58,7 @@
  *   a list. And a page in which no block is allocated any more is *dissolved*: its
  *   kept and its free blocks are taken off their lists, whatever the slack of their
  *   classes, and the page is given back. Without this rule pages that hold nothing but
- *   kept blocks stay (on 5.trace the penalty is 0.74 instead of 0.62). It costs one
+ *   kept blocks stay (on 5.trace the penalty is 0.76 instead of 0.62). It costs one
  *   list removal a block and no joining; every such block was made by a split or a
  *   free before, so on average a free does no more than in a plain buddy system, and
  *   the two chains remain the bound for joining. A free block knows its order for it.
