@@ -103,8 +103,9 @@ class BadTraces(DriverTest):
 
     def test_endless_input(self):
         for source in ("/dev/zero", "/dev/urandom"):
-            self.assertTrue(self.refused("kma_dummy", source, **self.limited())
-                            .startswith(f"{source}:1: "))
+            # Now and then random bytes begin with a number on a line of its own.
+            self.assertRegex(self.refused("kma_dummy", source, **self.limited()),
+                             rf"^{source}:\d+: ")
         yes = subprocess.Popen(["sh", "-c", "echo 2; yes FREE 0"],
                                stdout=subprocess.PIPE)
         with yes:
