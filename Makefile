@@ -149,7 +149,7 @@ test: need-test ## run every test; the last line says how many passed
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
 		KMA_PAGESIZE="$(PAGESIZE)" $(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:
-	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32)
+	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32 valgrind32)
 test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
@@ -187,7 +187,7 @@ handin: ## make the hand-in, TEAM-VERSION-kma.tar.gz
 	@echo '$(HANDIN)'
 
 leak: all ## run every algorithm under valgrind on 1.trace to 3.trace
-	@$(NEED) valgrind
+	@$(NEED) valgrind $(if $(M32),valgrind32)
 	@tests/leak $(PROGRAMS:%=./%) -- testsuite/1.trace testsuite/2.trace testsuite/3.trace
 asan: ## run the tests with the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory SANITIZE=address OPTIMIZE=-O1 test
