@@ -77,20 +77,20 @@ $(BUILD)/kma_libc: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/driver/
 	$(CC) $(FLAGS) $^ -o $@
 
 # The executables one types are copies of those of the settings last made.
-$(PROGRAMS): %: $(BUILD)/% FORCE
+$(PROGRAMS) kma_competition: %: $(BUILD)/% FORCE
 	@cmp -s $< $@ || cp -f $< $@
 
 # One command from the sources, as a grader compiles: it needs no driver/ when another
 # kma.c has none.
 competition: kma_competition ## build kma_competition from the algorithm COMPETITION names
-kma_competition: kma.c kma_page.c $(ALGORITHM_FILES) $(wildcard driver/*.c *.h driver/*.h) Makefile
+$(BUILD)/competition-$(COMPETITION): kma.c kma_page.c $(ALGORITHM_FILES) $(wildcard driver/*.c *.h driver/*.h) Makefile
+	@mkdir -p $(@D)
 	$(CC) -Wall -O3 -D_GNU_SOURCE $(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),-m32) \
 		-DCOMPETITION -D$(COMPETITION) -o $@ \
 		kma.c kma_page.c $(wildcard driver/*.c) $(ALGORITHM_FILES)
 
-$(BUILD)/kma_competition: kma_competition
-	@mkdir -p $(@D)
-	@cp -f $< $@
+$(BUILD)/kma_competition: $(BUILD)/competition-$(COMPETITION) FORCE
+	@cmp -s $< $@ || cp -f $< $@
 
 competitionAlgorithm: ## print the algorithm in the competition
 	@echo $(COMPETITION)
@@ -147,7 +147,7 @@ BROKEN = $(shell sed -n '/^enum fault/,/^}/s/^    \([a-z_]*\),.*/\1/p' tests/bro
 test: need-test ## run every test; the last line says how many passed
 	@$(MAKE) -s --no-print-directory all test-programs
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
-		KMA_PAGESIZE="$(PAGESIZE)" $(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
+		$(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:
 	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32 valgrind32)
 test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)

@@ -114,26 +114,35 @@ static void last_words(const char *message, bool failed)
     }
 }
 
+struct message {
+    char text[1000]; /* a longer one is cut */
+};
+
+static struct message message_of(const char *format, va_list arguments)
+{
+    struct message message = {""};
+    vsnprintf(message.text, sizeof message.text, format, arguments);
+    return message;
+}
+
 void run_fail(const char *format, ...)
 {
-    char message[1000];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    struct message message = message_of(format, arguments);
     va_end(arguments);
-    last_words(message, true);
+    last_words(message.text, true);
     exit(EXIT_FAILED);
 }
 
 void run_refuse(const char *format, ...)
 {
-    char message[1000];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    struct message message = message_of(format, arguments);
     va_end(arguments);
     run.trace_path = NULL;
-    last_words(message, false);
+    last_words(message.text, false);
     exit(EXIT_REFUSED);
 }
 
@@ -147,30 +156,26 @@ void error(char *message, char *arg)
 
 void run_print(const char *format, ...)
 {
-    char text[1000];
     va_list arguments;
     va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
+    struct message message = message_of(format, arguments);
     va_end(arguments);
     progress_clear();
-    if (length >= (int)sizeof text)
-        length = sizeof text - 1;
-    if (!write_all(run.report, text, (size_t)length))
+    if (!write_all(run.report, message.text, strlen(message.text)))
         run_refuse("%s: the report cannot be written: %s", run.program,
                    strerror(errno));
 }
 
 void run_note(const char *format, ...)
 {
-    char message[1000];
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(message, sizeof message, format, arguments);
+    struct message message = message_of(format, arguments);
     va_end(arguments);
     struct line line = {.length = 0};
     add_text(&line, run.program);
     add_text(&line, ": ");
-    add_text(&line, message);
+    add_text(&line, message.text);
     progress_clear();
     put_line(STDERR_FILENO, &line);
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
-"""analysis/: the table, the figures, the pictures, need, bench and DOC's tables.
+"""analysis/: the table, the figures, the pictures, bench and DOC's tables.
 
-No allocator is needed: stubs stand for the executables, and for apt-get and sudo."""
+No allocator is needed: stubs stand for the executables."""
 
 import contextlib
 import copy
@@ -18,7 +18,8 @@ import tempfile
 import time
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from shared import ROOT, read, write_script
+
 ANALYSIS = os.path.join(ROOT, "analysis")
 PYTHON = "/usr/bin/python3"
 
@@ -77,17 +78,6 @@ with open(options["--json"], "w") as out:
     json.dump(summary, out)
 print("Test: PASS")
 """
-
-
-def write_script(path, text):
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.chmod(path, 0o755)
-
-
-def read(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
 
 
 def with_changes(**changes):

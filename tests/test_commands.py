@@ -8,17 +8,16 @@ import subprocess
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from shared import ROOT, without_make
+
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", ROOT))
 ALGORITHMS = os.environ.get(
     "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2").split()
-ENVIRONMENT = {name: value for name, value in os.environ.items()
-               if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
 
 
 def run(*command, folder=ROOT):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True,
-                          env=ENVIRONMENT)
+                          env=without_make())
 
 
 def sanitized():

@@ -10,20 +10,19 @@ import tarfile
 import tempfile
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+from shared import ROOT, without_make
+
 GRADED = ["RM", "BUD", "P2FL", "LZBUD", "MCK2"]
 
 
 def make(*arguments, folder=ROOT, **environment):
-    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     return subprocess.run(["make", "-s", *arguments], cwd=folder, capture_output=True,
-                          text=True, env=dict(clean, **environment))
+                          text=True, env=dict(without_make(), **environment))
 
 
 def grade(tarball, **environment):
-    clean = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     return subprocess.run([os.path.join(ROOT, "testsuite/grade"), tarball], text=True,
-                          capture_output=True, env=dict(clean, **environment))
+                          capture_output=True, env=dict(without_make(), **environment))
 
 
 class Grading(unittest.TestCase):
@@ -84,6 +83,23 @@ class Grading(unittest.TestCase):
         done = grade(self.tarball, REFERENCE=os.path.join(ROOT, "tests/course"))
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         self.assertIn("Points: 150 of 150", done.stdout)
+
+    def test_the_competition_follows_the_algorithm_named(self):
+        folder = os.path.join(self.folder, "competition")
+        os.mkdir(folder)
+        with tarfile.open(self.tarball) as archive:
+            archive.extractall(folder)
+        for name in ("kma.h", "kma.c", "kma_page.h", "kma_page.c"):
+            shutil.copy(os.path.join(ROOT, "tests/course", name), folder)
+        pages = {}
+        for name in ("KMA_DUMMY", "KMA_BUD", "KMA_DUMMY"):
+            done = make("competition", f"COMPETITION={name}", folder=folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            played = subprocess.run(["./kma_competition", os.path.join(ROOT, "testsuite/1.trace")],
+                                    cwd=folder, capture_output=True, text=True).stdout
+            pages[name] = int(re.search(r"In Use: +(\d+)/", played).group(1))
+        self.assertEqual(pages["KMA_DUMMY"], 100)  # one for each request of the trace
+        self.assertLess(pages["KMA_BUD"], 100)
 
     def test_a_wrong_algorithm_fails_alone(self):
         tarball = self.changed_handin("kma_bud.c", lambda text: text.replace(
