@@ -14,6 +14,8 @@ PAGESIZE =
 M32 =
 # address: build with the address and undefined behaviour sanitizers.
 SANITIZE =
+# 1: build the driver and the algorithms so that splits, joins and steps are counted.
+COUNTED =
 # Where `make install` puts things; DESTDIR goes in front of it.
 PREFIX = /usr/local
 
@@ -33,13 +35,14 @@ WARNINGS = -Wall -Wextra
 CFLAGS = $(OPTIMIZE) -gdwarf-4
 FLAGS = -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) $(CFLAGS) -DKMA_VERSION='"$(KMA_VERSION)"' \
 	$(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),-m32) \
-	$(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer)
+	$(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer) \
+	$(if $(COUNTED),-DKMA_COUNTED)
 comma = ,
 
 # ---- names derived from the settings
 
 # Each set of settings has a folder of its own, so they can stand side by side.
-BUILD = build/$(notdir $(CC))$(if $(PAGESIZE),-$(PAGESIZE))$(if $(M32),-m32)$(if $(SANITIZE),-sanitize)
+BUILD = build/$(notdir $(CC))$(if $(PAGESIZE),-$(PAGESIZE))$(if $(M32),-m32)$(if $(SANITIZE),-sanitize)$(if $(COUNTED),-counted)
 
 PROGRAMS = $(ALGORITHMS:%=kma_%)
 DRIVER_SOURCES = $(filter-out driver/kma_libc.c,$(wildcard driver/*.c))
@@ -96,7 +99,13 @@ competitionAlgorithm: ## print the algorithm in the competition
 	@echo $(COMPETITION)
 
 FORCE:
-.PHONY: all competition competitionAlgorithm FORCE
+# For scripts: everything that can be measured, and where it is.
+executables: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc
+settings:
+	@printf '%s\n' 'algorithms=$(ALGORITHMS)' 'build=$(BUILD)' 'cc=$(CC)' 'version=$(KMA_VERSION)' \
+		'traces=$(TRACES)' 'flags=$(strip -std=c11 $(CFLAGS) $(if $(M32),-m32))'
+
+.PHONY: all competition competitionAlgorithm executables settings FORCE
 
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
 
@@ -105,10 +114,20 @@ FORCE:
 NEED = analysis/need
 
 analyze: need-analyze ## from nothing to pictures: kma_output.png, kma_waste.png and a table
-	@$(MAKE) -s --no-print-directory all
-	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --trace testsuite/5.trace --out .
+	@$(PYTHON) analysis/compare --fresh --traces testsuite/5.trace --out build/analyze \
+		--no-references --no-instructions --no-growth
+	@cp build/analyze/plots/kma_output.png build/analyze/plots/kma_waste.png .
 need-analyze:
 	@$(NEED) $(CC) python3 gnuplot
+
+report: need-analyze ## measure everything: report/index.html, plots, the tables of DOC
+	@$(NEED) valgrind
+	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make report: going on without them' >&2
+	@$(PYTHON) analysis/compare --out report; status=$$?; [ $$status -le 1 ] || exit $$status; \
+	$(PYTHON) analysis/report --results report --out report && \
+	$(PYTHON) analysis/doc_tables --results report/results.json DOC && \
+	cp $(PICTURES:%=report/plots/%.png) analysis/pictures && exit $$status
+PICTURES = kma_output kma_waste kma_pareto
 
 bench: need-analyze ## time per event beside glibc's malloc, and against live blocks
 	@$(MAKE) -s --no-print-directory all $(BUILD)/kma_libc
@@ -121,21 +140,26 @@ scoreboard: ## rank the algorithms by the rule of the competition, on every trac
 	@$(PYTHON) analysis/scoreboard --algorithms "$(ALGORITHMS)" --bin . \
 		--traces "$(strip $(TRACES))"
 
-doc-tables: need-analyze ## measure anew; write the tables of DOC and the pictures of README
-	@$(MAKE) -s --no-print-directory all
-	@$(PYTHON) analysis/analyze --algorithms "$(ALGORITHMS)" --bin . --out analysis/pictures \
-		--traces $(subst $(space),$(comma),$(TRACES)) --results build/results.json
-	@$(PYTHON) analysis/doc_tables --results build/results.json DOC
-empty =
-space = $(empty) $(empty)
+icount: ## instructions of every malloc and free, on every trace: mean and worst
+	@$(NEED) $(CC) python3 valgrind $(if $(M32),valgrind32)
+	@$(MAKE) -s --no-print-directory executables
+	@$(PYTHON) analysis/icount --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
+		--traces "$(strip $(TRACES))"
+
+claims: ## what the literature says of these algorithms, and what is measured here
+	@$(NEED) $(CC) python3 valgrind $(if $(M32),valgrind32)
+	@$(MAKE) -s --no-print-directory executables
+	@$(MAKE) -s --no-print-directory COUNTED=1 executables
+	@$(PYTHON) analysis/claims --bin $(BUILD) --counted $(BUILD)-counted $(CLAIMS)
+
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze scoreboard bench doc-tables
+.PHONY: analyze need-analyze report scoreboard bench icount claims
 
 # ---- testing
 
 WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2
-C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace \
+C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_latency \
 	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%)
 PYTHON_TESTS = $(wildcard tests/test_*.py)
 TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
@@ -158,6 +182,8 @@ $(BUILD)/test_records: tests/test_records.c
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(INJECT) -lcmocka -o $@
 $(BUILD)/test_trace: tests/test_trace.c $(BUILD)/driver/trace.o $(BUILD)/driver/input.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/driver/trace.o $(BUILD)/driver/input.o -lcmocka -o $@
+$(BUILD)/test_latency: tests/test_latency.c $(DRIVER) $(BUILD)/kma_page.o $(BUILD)/kma_dummy.o
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(DRIVER) $(BUILD)/kma_page.o $(BUILD)/kma_dummy.o -lcmocka -o $@
 define white_box_rule
 $(BUILD)/test_$1: tests/test_$(firstword $(subst _, ,$1)).c $(call source_of,$1) $(BUILD)/kma_page.o
 	$$(CC) $$(TEST_FLAGS) -MMD -MP -DKMA_$(call upper,$1) $$< $(BUILD)/kma_page.o $(INJECT) -lcmocka -o $$@
@@ -211,11 +237,11 @@ uninstall: ## remove what install put there
 format: ## lay the C files out as .clang-format says
 	clang-format -i *.c *.h driver/*.c driver/*.h tests/*.c tests/*.h
 clean: ## remove what was built
-	rm -rf build $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
+	rm -rf build report $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
 		analysis/__pycache__ tests/__pycache__
 help: ## this list
 	@sed -n 's/^\([a-zA-Z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \
 		while IFS='|' read -r target text; do printf '%-28s %s\n' "$$target" "$$text"; done
-	@echo '  settings: CC=clang  PAGESIZE=4096  M32=1  as in: make PAGESIZE=4096 test'
+	@echo '  settings: CC=clang  PAGESIZE=4096  M32=1  COUNTED=1  as in: make PAGESIZE=4096 test'
 
 .PHONY: install uninstall format clean help

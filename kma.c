@@ -13,27 +13,36 @@
 #include <unistd.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "driver/heapmap.h"
 #include "driver/latency.h"
 #include "driver/memory.h"
+#include "driver/operations.h"
 #include "driver/options.h"
 #include "driver/output.h"
 #include "driver/pool.h"
 #include "driver/replay.h"
+#include "driver/resident.h"
 #include "driver/run.h"
 #include "driver/summary.h"
 #include "driver/trace.h"
 
-/* The files asked for; NULL where not. */
-struct outputs {
-    struct output *data;
-    struct output *json;
-    struct output *latency;
+/* What is to be done, and over what. */
+struct task {
+    const char *program;
+    const struct options *options;
+    const struct trace *trace;
+    struct block *blocks;
+    struct output *file[FILES]; /* NULL where not asked for */
 };
 
-static bool is_standard_output(const char *path)
-{
-    return path != NULL && strcmp(path, "-") == 0;
-}
+/* What the replays found out. */
+struct results {
+    struct memory pages; /* of the pool */
+    struct memory resident;
+    const struct memory *memory; /* the one of them that counts */
+    struct replay_time time;
+    struct latency latency;
+};
 
 static void load(struct trace *trace, const char *path)
 {
@@ -44,20 +53,17 @@ static void load(struct trace *trace, const char *path)
 }
 
 /* Early, so that a long run does not end at a folder that cannot be written to. */
-static struct outputs open_outputs(const struct options *options)
+static void open_files(struct task *task)
 {
-    if (is_standard_output(options->output_path) ||
-        is_standard_output(options->json_path) ||
-        is_standard_output(options->latency_path))
-        run_report_to(STDERR_FILENO);
-    struct outputs outputs = {0};
-    if (options->output_path != NULL)
-        outputs.data = output_open(options->output_path);
-    if (options->json_path != NULL)
-        outputs.json = output_open(options->json_path);
-    if (options->latency_path != NULL)
-        outputs.latency = output_open(options->latency_path);
-    return outputs;
+    const char *const *paths = task->options->paths;
+    for (int i = 0; i < FILES; i++) {
+        if (paths[i] != NULL && strcmp(paths[i], "-") == 0)
+            run_report_to(STDERR_FILENO);
+    }
+    for (int i = 0; i < FILES; i++) {
+        if (paths[i] != NULL)
+            task->file[i] = output_open(paths[i]);
+    }
 }
 
 static void print_pages(const struct page_counts *counts)
@@ -76,58 +82,85 @@ static double process_seconds(void)
     return (double)used.tv_sec + (double)used.tv_nsec * 1e-9;
 }
 
-/* Memory, then time: the first also finds what cannot be replayed, and has touched
- * every page by the time that the second starts. */
-static struct replay_time measure(struct memory *memory, const struct trace *trace,
-                                  struct block *blocks, int passes, bool with_traffic)
+static void print_score(const struct results *results)
 {
-    memory_measure(memory, trace, blocks, with_traffic);
-    pool_warm(memory->peak_pages);
-    replay_pin();
-    return replay_timed(trace, blocks, passes);
-}
-
-static void print_score(const struct memory *memory, const struct replay_time *time)
-{
-    print_pages(&memory->counts);
-    run_print("Competition average ratio: %f\n", memory->penalty);
-    run_print("Replay time: %.6f s\n", time->least);
+    print_pages(&results->memory->counts);
+    run_print("Competition average ratio: %f\n", results->memory->penalty);
+    run_print("Replay time: %.6f s\n", results->time.least);
     run_print("Process time: %.6f s\n", process_seconds());
-    run_print("Score: %.6f\n", summary_score(time, memory));
+    run_print("Score: %.6f\n", summary_score(&results->time, results->memory));
 }
 
-static void play(const char *program, const struct options *options,
-                 const struct trace *trace, const struct outputs *outputs)
+static void check(const struct task *task, struct output *data)
 {
-    struct block *blocks = replay_blocks(trace);
-    struct memory memory = {0};
-    struct latency latency = {0};
-    struct replay_time time = {0};
-    bool details = outputs->json != NULL || outputs->latency != NULL;
+    const struct options *options = task->options;
+    run_print("%s: Running in correctness mode\n", task->program);
+    struct page_counts counts = replay_checked(
+        task->trace, task->blocks, options->audit_every, options->resident, data);
+    print_pages(&counts);
+}
 
-    if (options->competition) {
-        run_print("Running in competition mode\n");
-    } else {
-        run_print("%s: Running in correctness mode\n", program);
-        struct page_counts counts =
-            replay_checked(trace, blocks, options->audit_every, outputs->data);
-        print_pages(&counts);
+/* Memory, then time: the first also finds what cannot be replayed or mapped, and has
+ * touched every page by the time that the second starts. */
+static void measure(const struct task *task, struct results *results)
+{
+    const struct trace *trace = task->trace;
+    bool details = task->file[JSON_FILE] != NULL || task->file[LATENCY_FILE] != NULL;
+    bool with_calls = details || task->file[OPERATIONS_FILE] != NULL;
+    bool timed = details || task->options->competition;
+    if (timed || with_calls || task->file[HEAPMAP_FILE] != NULL)
+        memory_measure(&results->pages, trace, task->blocks, with_calls);
+    if (task->file[HEAPMAP_FILE] != NULL)
+        heapmap_write(&results->pages, trace, task->blocks, task->file[HEAPMAP_FILE]);
+    if (timed) {
+        pool_warm(results->pages.peak_pages);
+        replay_pin();
+        results->time = replay_timed(trace, task->blocks, task->options->passes);
     }
-    if (options->competition || details)
-        time = measure(&memory, trace, blocks, options->passes, details);
-    if (options->competition)
-        print_score(&memory, &time);
+    if (task->options->competition)
+        print_score(results);
     if (details)
-        latency_measure(&latency, trace, blocks, options->passes);
-    if (outputs->latency != NULL)
-        latency_write(&latency, trace, blocks, outputs->latency);
-    if (outputs->json != NULL) {
-        struct summary summary = {program, options, trace, &memory, &time, &latency};
-        summary_write(&summary, outputs->json);
+        latency_measure(&results->latency, trace, task->blocks, task->options->passes);
+}
+
+static void write_figures(const struct task *task, const struct results *results)
+{
+    const struct trace *trace = task->trace;
+    if (task->file[OPERATIONS_FILE] != NULL)
+        operations_write(&results->pages, trace, task->blocks,
+                         task->file[OPERATIONS_FILE]);
+    if (task->file[LATENCY_FILE] != NULL)
+        latency_write(&results->latency, trace, task->blocks, task->file[LATENCY_FILE]);
+    if (task->file[JSON_FILE] != NULL) {
+        struct summary summary = {.program = task->program,
+                                  .options = task->options,
+                                  .trace = trace,
+                                  .memory = results->memory,
+                                  .pages = &results->pages,
+                                  .time = &results->time,
+                                  .latency = &results->latency};
+        summary_write(&summary, task->file[JSON_FILE]);
     }
-    latency_release(&latency);
-    memory_release(&memory);
-    free(blocks);
+}
+
+/* The resident set first, while nothing has been allocated yet. */
+static void play(const struct task *task)
+{
+    struct results results = {.memory = &results.pages};
+    struct output *data = task->file[DATA_FILE];
+    if (task->options->competition)
+        run_print("Running in competition mode\n");
+    if (task->options->resident) {
+        resident_measure(&results.resident, task->trace, task->blocks, data);
+        results.memory = &results.resident;
+        data = NULL;
+    }
+    if (!task->options->competition)
+        check(task, data);
+    measure(task, &results);
+    write_figures(task, &results);
+    latency_release(&results.latency);
+    memory_release(&results.pages);
 }
 
 int main(int argc, char **argv)
@@ -146,8 +179,16 @@ int main(int argc, char **argv)
         options.audit_every = 0;
     }
     run_replays();
-    struct outputs outputs = open_outputs(&options);
-    play(program, &options, &trace, &outputs);
+    struct task task = {.program = program,
+                        .options = &options,
+                        .trace = &trace,
+                        .blocks = replay_blocks(&trace)};
+    open_files(&task);
+    if (options.calls_only)
+        replay_once(&trace, task.blocks);
+    else
+        play(&task);
+    replay_release_blocks(&trace, task.blocks);
     output_finish_all();
     run_print("Test: PASS\n");
     trace_release(&trace);

@@ -51,6 +51,7 @@
 #include <assert.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_count.h"
 #include "kma_list.h"
 #include "kma_buddy.h"
 
@@ -101,6 +102,7 @@ static inline void split(struct allocator *self, char *block, int from, int to)
 {
     while (from > to) {
         from--;
+        COUNT(SPLIT);
         add_free(self, block + ((size_t)MIN_BLOCK << from), from);
     }
 }
@@ -145,6 +147,7 @@ void kma_free(void *ptr, kma_size_t size)
         size_t buddy = granule ^ ((size_t)1 << order);
         if (!is_free(&record->map, buddy, order))
             break;
+        COUNT(JOIN);
         remove_free(self, block_beside(ptr, buddy), order);
         granule &= buddy;
         order++;

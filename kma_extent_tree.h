@@ -38,6 +38,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_count.h"
 
 #define NO_BASE UINTPTR_MAX
 #define CONTROL_BYTES 128 /* at the start of a control page; the rest is nodes */
@@ -292,10 +293,12 @@ static inline void find(const trees_t *trees, int order, path_t *path, uintptr_t
     for (int level = node->level; level > 0; level--) {
         int at = rank(order, node, INNER, base, size);
         at -= at == node->count;
+        COUNT(STEP);
         path->node[level] = node;
         path->at[level] = at;
         node = node->child[at];
     }
+    COUNT(STEP);
     path->node[0] = node;
     path->at[0] = rank(order, node, LEAF, base, size);
 }
@@ -305,6 +308,7 @@ static inline int find_fit(const trees_t *trees, int order, path_t *path, int ne
 {
     node_t *node = trees->tree[order];
     int at = leftmost(node, need);
+    COUNT(STEP);
     if (at >= node->count)
         return FALSE;
     path->top = node->level;
@@ -312,6 +316,7 @@ static inline int find_fit(const trees_t *trees, int order, path_t *path, int ne
         path->node[level] = node;
         path->at[level] = at;
         node = node->child[at];
+        COUNT(STEP);
         at = leftmost(node, need);
     }
     path->node[0] = node;
@@ -480,8 +485,11 @@ static inline node_t *previous_leaf(const path_t *path)
     if (level > path->top)
         return NULL;
     node_t *node = path->node[level]->child[path->at[level] - 1];
-    while (node->level > 0)
+    COUNT(STEP);
+    while (node->level > 0) {
+        COUNT(STEP);
         node = node->child[node->count - 1];
+    }
     return node;
 }
 

@@ -73,6 +73,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_count.h"
 #include "kma_list.h"
 #include "kma_buddy.h"
 
@@ -168,6 +169,7 @@ static void split(struct page_record *record, char *start, int from, int to)
     class_of(from)->blocks--;
     for (int order = from - 1; order >= to; order--) {
         struct free_block *upper = (void *)(start + ((size_t)MIN_BLOCK << order));
+        COUNT(SPLIT);
         upper->order = order;
         class_of(order)->blocks++;
         add_global(class_of(order), upper);
@@ -239,6 +241,7 @@ static void free_globally(struct free_block *block, int order)
     size_t buddy = granule ^ ((size_t)1 << order);
     while (is_free(map, buddy, order)) {
         struct size_class *class = class_of(order);
+        COUNT(JOIN);
         remove_global(class, block_beside(block, buddy));
         class->blocks -= 2;
         granule &= buddy;
@@ -259,6 +262,7 @@ static void dissolve(struct page_record *record)
     for (size_t granule = 0; granule < GRANULES;) {
         struct free_block *block = (void *)(page + (granule << MIN_SHIFT));
         struct size_class *class = class_of(block->order);
+        COUNT(STEP);
         list_remove(&block->link);
         class->blocks--;
         if (is_free(&record->map, granule, block->order))

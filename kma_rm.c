@@ -64,6 +64,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_count.h"
 #include "kma_extent_tree.h"
 
 #define MAX_REQUEST (PAGESIZE - (int)sizeof(void *)) /* bytes before the last word */
@@ -241,6 +242,10 @@ static inline int add_extent(map_t *map, uintptr_t base, int size)
     find_place(map, &place, base, size);
     int left = place.left, right = place.right, total = left + size + right;
     uintptr_t left_base = base - bytes(left), right_base = base + bytes(size);
+    if (left > 0)
+        COUNT(JOIN);
+    if (right > 0)
+        COUNT(JOIN);
     if (total == PAGE_GRAINS) {
         leave(map, left_base, left);
         leave(map, right_base, right);
@@ -321,6 +326,7 @@ static inline void *cut_extent(map_t *map, path_t *path, int need)
     if (rest == 0) {
         take_out(&map->trees, BY_ADDRESS, path, size);
     } else {
+        COUNT(SPLIT);
         path->node[0]->size[path->at[0]] = (int16_t)rest;
         refresh_shrunk(path, size);
     }
@@ -340,6 +346,8 @@ static void *cut_new_page(map_t *map, int need)
         free_page(page);
         return NULL;
     }
+    if (rest > 0)
+        COUNT(SPLIT);
     *page_word(page->ptr) = page;
     map->data_pages++;
     return (void *)(base + bytes(rest));

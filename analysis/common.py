@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 
@@ -70,6 +71,8 @@ def written_aside(path):
 class Progress:
     """One line on a terminal that says what is going on; nothing anywhere else."""
 
+    WIDTH = 20  # of the bar
+
     def __init__(self, total, stream=None):
         self.total = total
         self.done = 0
@@ -79,7 +82,11 @@ class Progress:
     def step(self, text):
         self.done += 1
         if self.shown:
-            self.stream.write(f"\r\033[K[{self.done}/{self.total}] {text}")
+            full = self.WIDTH * self.done // max(1, self.total)
+            line = f"[{'#' * full:.<{self.WIDTH}}] {self.done}/{self.total} {text}"
+            # What is longer than the line would not be cleared with it.
+            columns = shutil.get_terminal_size().columns
+            self.stream.write(f"\r\033[K{line[:columns - 1]}")
             self.stream.flush()
 
     def clear(self):

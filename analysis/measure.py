@@ -1,20 +1,24 @@
-"""Running an executable kma_<algorithm> on a trace, and keeping what came of it."""
+"""Running an executable kma_<algorithm> on a trace, and what is said when it fails."""
 
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import signal
 import subprocess
+import threading
 
-from common import Refusal, written_aside
+from common import EXIT_REFUSED, Refusal
 
 LONGEST_RUN = 900  # seconds; an algorithm that loops for ever is a failed one
 
 # Room for a page a request on all traces shipped; the pool is address space only.
 MAX_PAGES = 65536
 
-RESULTS_FORMAT = 1
+# What a row is about: an algorithm of this suite; an allocator beside it, through kma_libc;
+# what no allocator can go below.
+ALGORITHM, REFERENCE, BOUND = "algorithm", "reference", "bound"
 
 
 @dataclasses.dataclass
@@ -24,6 +28,11 @@ class Row:
     trace: str
     summary: dict = None
     failure: str = None
+    kind: str = ALGORITHM
+    page_size: int = None
+    instructions: dict = None
+    instructions_failure: str = None
+    worst: list = dataclasses.field(default_factory=list)
 
 
 def executable(folder, algorithm):
@@ -43,6 +52,55 @@ def check_traces(paths):
         raise Refusal("two traces have the same name")
 
 
+def sha256_of(path):
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while part := file.read(1 << 20):
+            digest.update(part)
+    return digest.hexdigest()
+
+
+class Children:
+    """The processes under way, so that an interrupted script leaves none behind."""
+
+    def __init__(self):
+        self.lock = threading.Lock()
+        self.running = set()
+        self.stopped = False
+
+    def run(self, command, timeout=LONGEST_RUN, preload=None, **settings):
+        """Like subprocess.run, with captured output and no input."""
+        environment = dict(os.environ, LD_PRELOAD=preload) if preload else None
+        with self.lock:
+            if self.stopped:
+                raise KeyboardInterrupt
+            child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment,
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                     **settings)
+            self.running.add(child)
+        try:
+            output, complaints = child.communicate(timeout=timeout)
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.communicate()
+            with self.lock:
+                self.running.discard(child)
+        if self.stopped:
+            raise KeyboardInterrupt
+        return subprocess.CompletedProcess(command, child.returncode, output, complaints)
+
+    def stop(self):
+        with self.lock:
+            self.stopped = True
+            for child in self.running:
+                with contextlib.suppress(OSError):
+                    child.terminate()
+
+
+children = Children()
+
+
 def _last_line(text):
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[-1] if lines else ""
@@ -56,22 +114,37 @@ def _why(finished):
     return said or f"exit status {finished.returncode}"
 
 
-def run(program, trace, options, json_path, timeout=LONGEST_RUN):
-    """Return (summary, None) or (None, why it failed). A bare name is no program."""
-    command = [os.path.abspath(program), *options, "--json", json_path, trace]
+class Passing(str):
+    """Why a run failed that says nothing about the allocator: it may do better next time."""
+
+
+def launch(program, arguments, timeout=LONGEST_RUN, preload=None):
+    """Returns None, or why the run failed. The trace is the last of the arguments."""
+    try:
+        finished = children.run([os.path.abspath(program), *arguments], timeout, preload)
+    except FileNotFoundError:
+        return Passing(f"{os.path.basename(program)} is not built")
+    except OSError as problem:
+        return Passing(f"{os.path.basename(program)}: {problem.strerror}")
+    except subprocess.TimeoutExpired:
+        return f"no end after {timeout} s"
+    if finished.returncode == 0:
+        return None
+    why = _why(finished)
+    if finished.returncode != EXIT_REFUSED:
+        return why
+    if why.startswith(f"{arguments[-1]}:"):
+        raise Refusal(why)  # the trace is no trace, for whatever allocator
+    return Passing(why)
+
+
+def run(program, trace, options, json_path, timeout=LONGEST_RUN, preload=None):
+    """Return (summary, None) or (None, why it failed)."""
     with contextlib.suppress(FileNotFoundError):
         os.unlink(json_path)
-    try:
-        finished = subprocess.run(command, stdin=subprocess.DEVNULL, timeout=timeout,
-                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    except FileNotFoundError:
-        return None, f"{os.path.basename(program)} is not built"
-    except OSError as problem:
-        return None, f"{os.path.basename(program)}: {problem.strerror}"
-    except subprocess.TimeoutExpired:
-        return None, f"no end after {timeout} s"
-    if finished.returncode != 0:
-        return None, _why(finished)
+    failure = launch(program, [*options, "--json", json_path, trace], timeout, preload)
+    if failure is not None:
+        return None, failure
     try:
         with open(json_path, encoding="utf-8") as file:
             return json.load(file), None
@@ -85,20 +158,3 @@ def relative_names(summary, algorithm, trace):
     summary["algorithm"] = algorithm
     summary["trace"] = trace_name(trace)
     return summary
-
-
-def save_results(path, rows):
-    results = {"format": RESULTS_FORMAT, "rows": [dataclasses.asdict(row) for row in rows]}
-    with written_aside(path) as out:
-        out.write((json.dumps(results, indent=1) + "\n").encode())
-
-
-def load_results(path):
-    try:
-        with open(path, encoding="utf-8") as file:
-            results = json.load(file)
-        if results["format"] != RESULTS_FORMAT:
-            raise Refusal(f"{path}: results of another format, run analysis/analyze again")
-        return [Row(**row) for row in results["rows"]]
-    except (ValueError, KeyError, TypeError):
-        raise Refusal(f"{path}: these are no results of analysis/analyze") from None

@@ -60,9 +60,9 @@ def read_series(path, slices=SLICES):
     with open(path, "rb") as file:
         lines = sum(1 for _ in file)
         file.seek(0)
-        if lines < 2 or file.readline().split() != [b"0", b"0", b"0"]:
-            raise BadData("the data file does not begin with 0 0 0 and an event")
-        series = Series(events=lines - 1, slice_length=-(-(lines - 1) // slices))
+        if file.readline().split() != [b"0", b"0", b"0"]:
+            raise BadData("the data file does not begin with 0 0 0")
+        series = Series(events=lines - 1, slice_length=max(1, -(-(lines - 1) // slices)))
         series.index.append(0)
         for curve in (series.requested, series.paged, series.waste):
             curve.add([0])
@@ -86,7 +86,7 @@ def _read_events(file, series):
                 moments += 1
                 penalty += lost / live
                 utilization += live / pages if pages > 0 else 0
-    series.mean_waste = waste_sum / series.events
+    series.mean_waste = waste_sum / max(1, series.events)
     if moments:
         series.penalty = penalty / moments
         series.utilization_mean = utilization / moments

@@ -3,6 +3,8 @@
 import dataclasses
 import typing
 
+from measure import BOUND
+
 MEMORY = "memory"  # the same on every run and machine
 TIME = "time"      # not so
 
@@ -21,9 +23,11 @@ class Column:
 
 
 def figure(*path):
-    """A function that takes a summary apart: figure("pages", "peak")."""
+    """A function that takes a summary apart: figure("pages", "peak"). None: not measured."""
     def look_up(summary):
         for step in path:
+            if summary is None:
+                return None
             summary = summary[step]
         return summary
     return look_up
@@ -32,6 +36,8 @@ def figure(*path):
 def share(part, kind="mean"):
     """`part` of the page bytes over the whole trace."""
     def look_up(summary):
+        if "memory" not in summary:
+            return None
         split = summary["memory"][kind]
         if split[part] is None or not split["page_bytes"]:
             return None
@@ -53,6 +59,7 @@ SCORE = Column("score\n(s)", figure("replay", "score"), "{:.6f}", TIME, min)
 SUMMARY = [PAGES_REQUESTED, PEAK_PAGES, UTILIZATION_AT_PEAK, UTILIZATION_MEAN, PENALTY,
            MALLOC_MEAN, FREE_MEAN, SCORE]
 
+
 def _latencies(call):
     return [Column(f"{call}\n{name} ns", figure("latency", call, key), form, TIME, min)
             for name, key, form in (("mean", "mean", "{:.1f}"), ("p99", "p99", "{:.0f}"),
@@ -67,6 +74,17 @@ WASTE = [Column("requested", share("requested"), "{:.1%}", MEMORY, max),
 
 UTILIZATION = [UTILIZATION_AT_PEAK, UTILIZATION_MEAN] + WASTE[1:]
 
+NS_PER_EVENT = Column("ns per\nevent", figure("replay", "ns_per_event"), "{:.1f}", TIME, min)
+
+INSTRUCTIONS = [Column(f"{call} {heading}", figure(call, key), form, TIME, min)
+                for call in ("malloc", "free")
+                for heading, key, form in (("mean", "mean", "{:.1f}"), ("median", "p50", "{:.0f}"),
+                                           ("worst", "worst", "{:,.0f}"))]
+
+# What a comparison shows on the terminal, and in its Markdown.
+OVERVIEW = [PEAK_PAGES, UTILIZATION_MEAN, PENALTY, NS_PER_EVENT] + LATENCY
+COMPARISON = OVERVIEW[:3] + WASTE[1:] + [NS_PER_EVENT] + LATENCY + [SCORE]
+
 
 def by_penalty(rows):
     """The least wasteful first; what failed last, in the order given."""
@@ -76,7 +94,7 @@ def by_penalty(rows):
 
 def best_cells(columns, rows):
     """The text of the best cell of each column; None where nothing is to be marked."""
-    passed = [row.summary for row in rows if row.failure is None]
+    passed = [row.summary for row in rows if row.failure is None and row.kind != BOUND]
     best = []
     for column in columns:
         values = [value for value in map(column.value, passed) if value is not None]
@@ -143,8 +161,8 @@ def markdown_table(columns, rows):
     return markdown(heading, body)
 
 
-def by_trace(column, rows, last=None):
-    """One figure of every algorithm (down) on every trace (across), and a last row."""
+def by_trace(column, rows):
+    """One figure of every algorithm (down) on every trace (across)."""
     algorithms = list(dict.fromkeys(row.algorithm for row in rows))
     traces = list(dict.fromkeys(row.trace for row in rows))
     cells = {(row.algorithm, row.trace):
@@ -152,4 +170,4 @@ def by_trace(column, rows, last=None):
              for row in rows}
     body = [[algorithm] + [cells.get((algorithm, trace), "-") for trace in traces]
             for algorithm in algorithms]
-    return markdown(["algorithm"] + traces, body + ([last] if last else []))
+    return markdown(["algorithm"] + traces, body)

@@ -27,6 +27,7 @@ static struct {
     uint64_t *grains;            /* PAGE_WORDS for each page, bit on: in a live block */
     size_t pages;                /* that `grains` has room for */
     bool exhausted;              /* all pages were in use at some time in this call */
+    bool own_memory;             /* a block outside the pool is no breach */
 } check;
 
 /* "id 7 (100 bytes at 0x7f31c0de2040, requested in line 12)" */
@@ -192,12 +193,18 @@ static const struct pool_observer observer = {
     .bad_free = on_bad_free,
 };
 
-void check_begin(const struct trace *trace, struct block *blocks)
+void check_begin(const struct trace *trace, struct block *blocks, bool own_memory)
 {
     check.trace = trace;
+    check.own_memory = own_memory;
     check.blocks = blocks;
     pool_set_poison(1);
     pool_set_observer(&observer);
+}
+
+static bool is_elsewhere(const struct block *block)
+{
+    return check.own_memory && pool_page_of(block->ptr) == NULL;
 }
 
 void check_before_request(void)
@@ -218,6 +225,10 @@ void check_request(const struct block *block)
                  LARGEST_REQUEST);
     if (at % GRAIN != 0)
         run_fail("%s is not aligned to %d bytes", name_of(block).text, GRAIN);
+    if (is_elsewhere(block)) {
+        fill(block);
+        return;
+    }
     if (pool_page_of(block->ptr) == NULL)
         run_fail("%s does not begin in a page that is held", name_of(block).text);
     if (at % PAGESIZE + (size_t)block->size > PAGESIZE)
@@ -234,7 +245,8 @@ void check_request(const struct block *block)
 void check_before_free(const struct block *block)
 {
     check_contents(block);
-    flip_grains(extent_of(block));
+    if (!is_elsewhere(block))
+        flip_grains(extent_of(block));
     check.freeing = block;
 }
 

@@ -8,8 +8,9 @@
 
 #include "replay.h"
 
-/* From here on the pool is poisoned and watched, until check_end. */
-void check_begin(const struct trace *trace, struct block *blocks);
+/* From here on the pool is poisoned and watched, until check_end. `own_memory`: blocks
+ * may lie outside the pool, where their alignment and contents are all that is checked. */
+void check_begin(const struct trace *trace, struct block *blocks, bool own_memory);
 
 /* Before and after the kma_malloc whose outcome, and event, are in *block. */
 void check_before_request(void);

@@ -4,12 +4,12 @@
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "input.h"
+#include "table.h"
 
 enum { FIRST_CHUNK = 1 << 16, LONGEST_EVENT = 64 };
 
@@ -31,27 +31,27 @@ static size_t worth_reading(const char *data, size_t size)
 /* Reads until the end of the source, or until it is longer than it may be. */
 static bool read_whole(struct input *input, int file)
 {
-    size_t room = FIRST_CHUNK;
     size_t limit = SIZE_MAX;
-    input->data = malloc(room);
+    input->room = FIRST_CHUNK;
+    input->data = table_new(input->room, 1);
     while (input->data != NULL) {
-        ssize_t got = read(file, input->data + input->size, room - input->size);
+        ssize_t got = read(file, input->data + input->size, input->room - input->size);
         if (got < 0 && errno == EINTR)
             continue;
         if (got <= 0)
             return got == 0;
         input->size += (size_t)got;
-        if (input->size < room)
+        if (input->size < input->room)
             continue;
-        if (room == FIRST_CHUNK)
+        if (input->room == FIRST_CHUNK)
             limit = worth_reading(input->data, input->size);
         if (input->size >= limit)
             return true;
-        char *larger = realloc(input->data, room * 2);
+        char *larger = table_grow(input->data, input->room, input->room * 2);
         if (larger == NULL)
             return false;
         input->data = larger;
-        room *= 2;
+        input->room *= 2;
     }
     return false;
 }
@@ -62,7 +62,7 @@ static bool map_whole(struct input *input, int file, size_t size)
     if (start == MAP_FAILED)
         return false;
     madvise(start, size, MADV_SEQUENTIAL);
-    *input = (struct input){.data = start, .size = size, .mapped = true};
+    *input = (struct input){.data = start, .size = size};
     return true;
 }
 
@@ -94,9 +94,9 @@ bool input_open(struct input *input, const char *path, char *why, size_t why_siz
 
 void input_close(struct input *input)
 {
-    if (input->mapped)
+    if (input->room > 0)
+        table_release(input->data, input->room);
+    else if (input->data != NULL)
         munmap(input->data, input->size);
-    else
-        free(input->data);
     *input = (struct input){0};
 }

@@ -9,7 +9,7 @@
 struct input {
     char *data;
     size_t size;
-    bool mapped;
+    size_t room; /* of the table that it was read into; 0: the file is mapped */
 };
 
 /* `path`, or standard input for "-". False with a phrase in `why` when it cannot be

@@ -154,14 +154,10 @@ void latency_write(const struct latency *latency, const struct trace *trace,
 {
     FILE *stream = output_stream(output);
     for (size_t k = 0; k < trace->count; k++) {
-        const struct event *event = &trace->events[k];
-        struct block *block = &blocks[event->slot];
-        if (event->size > 0)
-            block->size = event->size;
-        if (latency_has_call(latency, k))
-            fprintf(stream, "%zu %s %d %.1f\n", k + 1,
-                    event->size > 0 ? "REQUEST" : "FREE", block->size,
-                    latency_ns(latency, k));
+        if (!latency_has_call(latency, k))
+            continue;
+        replay_put_call(stream, trace, k, blocks);
+        fprintf(stream, " %.1f\n", latency_ns(latency, k));
     }
 }
 

@@ -2,6 +2,7 @@
  * is the one that finds out, before anything is timed, when the pool is too small. */
 
 #include <stdlib.h>
+#include <string.h>
 #include "memory.h"
 #include "pool.h"
 #include "progress.h"
@@ -9,21 +10,27 @@
 
 enum { STRETCH = 1024 };
 
-/* Of the call going on. */
+/* Of the call going on; the second part of the replay so far. */
 static struct {
     int got;
     int freed;
-    int peak_pages; /* of the replay so far */
     bool exhausted;
+
+    int peak_pages;
+    int span;
+    char *first_page;
 } traffic;
 
 static void on_got(const kma_page_t *page)
 {
-    (void)page;
     int in_use = page_stats()->num_in_use;
     traffic.got++;
     if (in_use > traffic.peak_pages)
         traffic.peak_pages = in_use;
+    if (page->id >= traffic.span)
+        traffic.span = page->id + 1;
+    if (traffic.first_page == NULL)
+        traffic.first_page = (char *)page->ptr - (size_t)page->id * PAGESIZE;
     if (in_use == pool_max_pages())
         traffic.exhausted = true;
 }
@@ -36,34 +43,56 @@ static void on_freed(const kma_page_t *page)
 
 static const struct pool_observer observer = {.got = on_got, .freed = on_freed};
 
-static kma_size_t occupied_by(kma_size_t size)
+static uint16_t clamp(int count)
 {
-    return kma_block_size != NULL ? kma_block_size(size) : size;
+    return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
 }
 
-static void play(const struct trace *trace, size_t number, struct block *block,
-                 struct memory_bytes *now)
+static void begin_call(void)
 {
-    const struct event *event = &trace->events[number];
     traffic.got = 0;
     traffic.freed = 0;
     traffic.exhausted = page_stats()->num_in_use == pool_max_pages();
-    if (event->size > 0) {
-        block->size = event->size;
-        block->ptr = kma_malloc(event->size);
-        if (block->ptr != NULL) {
-            now->requested += (uint64_t)event->size;
-            now->occupied += (uint64_t)occupied_by(event->size);
-        } else if (event->size <= LARGEST_REQUEST) {
-            replay_fail_null(trace, number, traffic.exhausted);
-        }
-    } else if (block->ptr != NULL) {
-        kma_free(block->ptr, block->size);
-        block->ptr = NULL;
-        now->requested -= (uint64_t)block->size;
-        now->occupied -= (uint64_t)occupied_by(block->size);
-    }
+#ifdef KMA_COUNTED
+    memset(kma_counts, 0, sizeof kma_counts);
+#endif
+}
+
+static struct memory_call end_call(bool made)
+{
+    struct memory_call call = {.made = made,
+                               .pages_got = clamp(traffic.got),
+                               .pages_freed = clamp(traffic.freed)};
+#ifdef KMA_COUNTED
+    for (int i = 0; i < KMA_COUNTS; i++)
+        call.counts[i] =
+            kma_counts[i] < UINT32_MAX ? (uint32_t)kma_counts[i] : UINT32_MAX;
+#endif
+    return call;
+}
+
+/* The bytes that a block of as many requested bytes takes or, negative, gives up. */
+static int64_t occupied(int64_t requested)
+{
+    if (kma_block_size == NULL || requested == 0)
+        return requested;
+    return requested > 0 ? kma_block_size((kma_size_t)requested)
+                         : -kma_block_size((kma_size_t)-requested);
+}
+
+static struct memory_call play(const struct trace *trace, size_t number,
+                               struct block *block, struct memory_bytes *now)
+{
+    const struct event *event = &trace->events[number];
+    begin_call();
+    int64_t change = replay_event(event, block);
+    struct memory_call call = end_call(event->size > 0 || change != 0);
+    if (replay_is_denied(event, block))
+        replay_fail_null(trace, number, traffic.exhausted);
+    now->requested += (uint64_t)change;
+    now->occupied += (uint64_t)occupied(change);
     now->paged = (uint64_t)page_stats()->num_in_use * PAGESIZE;
+    return call;
 }
 
 uint64_t memory_ideal_pages(uint64_t requested)
@@ -76,7 +105,7 @@ static double waste_ratio(uint64_t paged, uint64_t requested)
     return ((double)paged - (double)requested) / (double)requested;
 }
 
-static void note(struct memory *memory, const struct memory_bytes *now)
+void memory_note(struct memory *memory, const struct memory_bytes *now)
 {
     if (now->requested > memory->peak_requested)
         memory->peak_requested = now->requested;
@@ -88,7 +117,7 @@ static void note(struct memory *memory, const struct memory_bytes *now)
     memory->sum.requested += now->requested;
     memory->sum.occupied += now->occupied;
     memory->sum.paged += now->paged;
-    /* Requested bytes in no page at all: only an algorithm that is not sound. */
+    /* Requested bytes in no page: the algorithm is not sound, or has its own memory. */
     if (now->paged > 0)
         memory->utilization += (double)now->requested / (double)now->paged;
     memory->penalty += waste_ratio(now->paged, now->requested);
@@ -96,51 +125,52 @@ static void note(struct memory *memory, const struct memory_bytes *now)
         waste_ratio(memory_ideal_pages(now->requested) * PAGESIZE, now->requested);
 }
 
-static uint16_t clamp(int count)
+void memory_take_means(struct memory *memory)
 {
-    return count < UINT16_MAX ? (uint16_t)count : UINT16_MAX;
+    if (memory->moments == 0)
+        return;
+    memory->utilization /= (double)memory->moments;
+    memory->penalty /= (double)memory->moments;
+    memory->ideal_penalty /= (double)memory->moments;
 }
 
 void memory_measure(struct memory *memory, const struct trace *trace,
-                    struct block *blocks, bool with_traffic)
+                    struct block *blocks, bool with_calls)
 {
     *memory = (struct memory){.knows_occupied = kma_block_size != NULL};
-    if (with_traffic) {
-        memory->traffic = calloc(trace->count + 1, sizeof *memory->traffic);
-        if (memory->traffic == NULL)
+    if (with_calls) {
+        memory->calls = calloc(trace->count + 1, sizeof *memory->calls);
+        if (memory->calls == NULL)
             run_refuse("%s: no memory for %zu events", trace->path, trace->count);
     }
     const kma_page_stat_t *stats = page_stats();
     const kma_page_stat_t before = *stats;
     struct memory_bytes now = {0};
-    traffic.peak_pages = 0;
+    memset(&traffic, 0, sizeof traffic);
     pool_set_observer(&observer);
     progress_begin("measuring memory", trace->count);
     for (size_t k = 0; k < trace->count; k++) {
         run_at(k);
-        play(trace, k, &blocks[trace->events[k].slot], &now);
-        note(memory, &now);
-        if (with_traffic)
-            memory->traffic[k] =
-                (struct memory_traffic){clamp(traffic.got), clamp(traffic.freed)};
+        struct memory_call call = play(trace, k, &blocks[trace->events[k].slot], &now);
+        memory_note(memory, &now);
+        if (with_calls)
+            memory->calls[k] = call;
         if (k % STRETCH == 0)
             progress_at(k);
     }
     pool_set_observer(NULL);
     memory->peak_pages = traffic.peak_pages;
+    memory->span = traffic.span;
+    memory->first_page = traffic.first_page;
     memory->counts =
         (struct page_counts){stats->num_requested - before.num_requested,
                              stats->num_freed - before.num_freed, stats->num_in_use};
-    if (memory->moments > 0) {
-        memory->utilization /= (double)memory->moments;
-        memory->penalty /= (double)memory->moments;
-        memory->ideal_penalty /= (double)memory->moments;
-    }
+    memory_take_means(memory);
     replay_empty(trace, blocks);
 }
 
 void memory_release(struct memory *memory)
 {
-    free(memory->traffic);
-    memory->traffic = NULL;
+    free(memory->calls);
+    memory->calls = NULL;
 }

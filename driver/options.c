@@ -33,6 +33,10 @@ enum {
     PASSES,
     JSON,
     LATENCY,
+    HEAPMAP,
+    OPERATIONS,
+    CALLS_ONLY,
+    RESIDENT,
     HELP,
     VERSION,
 };
@@ -47,12 +51,20 @@ static const struct option long_options[] = {
     {"passes", required_argument, NULL, PASSES},
     {"json", required_argument, NULL, JSON},
     {"latency", required_argument, NULL, LATENCY},
+    {"heapmap", required_argument, NULL, HEAPMAP},
+    {"operations", required_argument, NULL, OPERATIONS},
+    {"calls-only", no_argument, NULL, CALLS_ONLY},
+    {"resident", no_argument, NULL, RESIDENT},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {0},
 };
 
 static const char default_output[] = "kma_output.dat";
+
+/* The option that asks for each file. */
+static const char *const file_options[FILES] = {"output", "json", "latency", "heapmap",
+                                                "operations"};
 
 const char *options_version(void)
 {
@@ -74,15 +86,25 @@ static _Noreturn void print_help(const char *program)
         "  --output FILE    the data file (kma_output.dat): after each event its\n"
         "                   index, the bytes requested and the bytes in pages\n"
         "  --no-output      no data file\n"
-        "  --audit[=K]      have the allocator audit itself every K events (1)\n"
-        "\nIn both modes:\n"
-        "  --max-pages N    pages in the pool (%d)\n"
-        "  --passes K       replays to time; the fastest counts (1, or 9 with\n"
-        "                   --json or --latency)\n",
-        MAXPAGES);
+        "  --audit[=K]      have the allocator audit itself every K events (1)\n");
+    run_print("\nIn both modes:\n"
+              "  --max-pages N    pages in the pool (%d)\n"
+              "  --passes K       replays to time; the fastest counts (1, or 9 with\n"
+              "                   --json or --latency)\n",
+              MAXPAGES);
     run_print(
         "  --json FILE      write all figures as one JSON object\n"
         "  --latency FILE   write the time of each call: index command size ns\n"
+        "  --operations FILE\n"
+        "                   write what each call did: index command size pages_got\n"
+        "                   pages_freed splits joins steps; - for the last three\n"
+        "                   unless built with COUNTED=1\n"
+        "  --heapmap FILE   write how full the pages are as the trace goes on\n"
+        "  --resident       memory figures from the resident set of the process, not\n"
+        "                   the pool's pages: for allocators with their own memory;\n"
+        "                   the data file then has a line for each event looked at\n"
+        "  --calls-only     make the calls of the trace once and nothing else, for\n"
+        "                   profilers\n"
         "  --help           print this and exit\n"
         "  --version        print the version and exit\n\n"
         "TRACE may be - for standard input, FILE may be - for standard output; the\n"
@@ -131,10 +153,10 @@ static void read_option(struct options *options, char **argv, int result)
         options->competition = true;
         break;
     case OUTPUT:
-        options->output_path = optarg;
+        options->paths[DATA_FILE] = optarg;
         break;
     case NO_OUTPUT:
-        options->output_path = NULL;
+        options->paths[DATA_FILE] = NULL;
         break;
     case AUDIT:
         options->audit_every =
@@ -148,10 +170,22 @@ static void read_option(struct options *options, char **argv, int result)
         options->passes = (int)number(program, "passes", optarg, 1, MOST_PASSES);
         break;
     case JSON:
-        options->json_path = optarg;
+        options->paths[JSON_FILE] = optarg;
         break;
     case LATENCY:
-        options->latency_path = optarg;
+        options->paths[LATENCY_FILE] = optarg;
+        break;
+    case HEAPMAP:
+        options->paths[HEAPMAP_FILE] = optarg;
+        break;
+    case OPERATIONS:
+        options->paths[OPERATIONS_FILE] = optarg;
+        break;
+    case CALLS_ONLY:
+        options->calls_only = true;
+        break;
+    case RESIDENT:
+        options->resident = true;
         break;
     case HELP:
         print_help(program);
@@ -175,37 +209,49 @@ static bool is_same_file(const char *a, const char *b)
 /* No file may be written over the trace, nor two outputs over each other. */
 static void check_paths(const struct options *options, const char *program)
 {
-    const char *outputs[] = {options->output_path, options->json_path,
-                             options->latency_path};
-    for (int i = 0; i < 3; i++) {
-        const char *path = outputs[i];
+    for (int i = 0; i < FILES; i++) {
+        const char *path = options->paths[i];
         if (path == NULL)
             continue;
         if (strcmp(path, "-") != 0 && is_same_file(path, options->trace_path))
             run_refuse("%s: %s is the trace (try --help)", program, path);
         for (int j = 0; j < i; j++) {
-            if (outputs[j] != NULL && is_same_file(path, outputs[j]))
+            if (options->paths[j] != NULL && is_same_file(path, options->paths[j]))
                 run_refuse("%s: two outputs go to %s (try --help)", program, path);
         }
     }
 }
 
-/* What only correctness mode does cannot be asked of the other. */
-static void settle_output(struct options *options, const char *program)
+static void refuse_if(bool asked, const char *option, const char *where,
+                      const char *program)
 {
-    if (!options->competition)
-        return;
-    if (options->output_path == default_output)
-        options->output_path = NULL;
-    if (options->output_path != NULL || options->audit_every != 0)
-        run_refuse("%s: --%s has no meaning in competition mode (try --help)", program,
-                   options->output_path != NULL ? "output" : "audit");
+    if (asked)
+        run_refuse("%s: --%s has no meaning %s (try --help)", program, option, where);
+}
+
+/* What is not done cannot be asked for. The data file of competition mode is that of
+ * the resident set. */
+static void refuse_idle_options(struct options *options, const char *program)
+{
+    const char *where =
+        options->calls_only ? "with --calls-only" : "in competition mode";
+    bool checks = !options->competition && !options->calls_only;
+    if (!checks && options->paths[DATA_FILE] == default_output)
+        options->paths[DATA_FILE] = NULL;
+    for (int i = 0; i < FILES; i++) {
+        bool idle = i == DATA_FILE && !checks && !options->resident;
+        refuse_if(options->paths[i] != NULL && (idle || options->calls_only),
+                  file_options[i], where, program);
+    }
+    refuse_if(options->audit_every != 0 && !checks, "audit", where, program);
+    refuse_if(options->passes != 0 && options->calls_only, "passes", where, program);
+    refuse_if(options->resident && options->calls_only, "resident", where, program);
 }
 
 void options_read(struct options *options, int argc, char **argv)
 {
     *options = (struct options){.competition = COMPETITION_BY_DEFAULT,
-                                .output_path = default_output,
+                                .paths[DATA_FILE] = default_output,
                                 .max_pages = MAXPAGES};
     opterr = 0;
     int result;
@@ -217,8 +263,9 @@ void options_read(struct options *options, int argc, char **argv)
         run_refuse("%s: more than one trace given: '%s' (try --help)", argv[0],
                    argv[optind + 1]);
     options->trace_path = argv[optind];
-    settle_output(options, argv[0]);
-    bool measures = options->json_path != NULL || options->latency_path != NULL;
+    refuse_idle_options(options, argv[0]);
+    bool measures =
+        options->paths[JSON_FILE] != NULL || options->paths[LATENCY_FILE] != NULL;
     if (options->passes == 0)
         options->passes = measures ? PASSES_OF_A_MEASUREMENT : PASSES_OF_A_SCORE;
     check_paths(options, argv[0]);

@@ -4,12 +4,15 @@
 
 #include <stdbool.h>
 
+/* The files that a run can write. */
+enum file { DATA_FILE, JSON_FILE, LATENCY_FILE, HEAPMAP_FILE, OPERATIONS_FILE, FILES };
+
 struct options {
     bool competition;
+    bool calls_only;
+    bool resident; /* memory figures are those of the resident set */
     const char *trace_path;
-    const char *output_path;  /* NULL: no data file */
-    const char *json_path;    /* NULL: none */
-    const char *latency_path; /* NULL: none */
+    const char *paths[FILES]; /* NULL: not written */
     long audit_every;         /* events; 0: no audit */
     int passes;
     int max_pages;

@@ -15,7 +15,7 @@
 #include "output.h"
 #include "run.h"
 
-enum { MOST_OUTPUTS = 4 };
+enum { MOST_OUTPUTS = 8 };
 
 struct output {
     const char *path; /* as given, for messages */

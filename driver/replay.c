@@ -8,6 +8,7 @@
 #include "progress.h"
 #include "replay.h"
 #include "run.h"
+#include "table.h"
 
 /* Events between two looks at the clock: short enough to show progress when each of
  * them takes long, long enough not to be seen in a timed loop. */
@@ -15,11 +16,16 @@ enum { CHECKED_STRETCH = 64, TIMED_STRETCH = 1 << 16 };
 
 struct block *replay_blocks(const struct trace *trace)
 {
-    struct block *blocks = calloc((size_t)trace->slots + 1, sizeof *blocks);
+    struct block *blocks = table_new((size_t)trace->slots + 1, sizeof *blocks);
     if (blocks == NULL)
         run_refuse("%s: no memory for %lu blocks", trace->path,
                    (unsigned long)trace->slots);
     return blocks;
+}
+
+void replay_release_blocks(const struct trace *trace, struct block *blocks)
+{
+    table_release(blocks, ((size_t)trace->slots + 1) * sizeof *blocks);
 }
 
 static struct page_counts counts_now(void)
@@ -48,6 +54,16 @@ void replay_empty(const struct trace *trace, struct block *blocks)
     fail_if_pages_held();
 }
 
+void replay_put_call(FILE *stream, const struct trace *trace, size_t event,
+                     struct block *blocks)
+{
+    struct block *block = &blocks[trace->events[event].slot];
+    bool request = trace->events[event].size > 0;
+    if (request)
+        block->size = trace->events[event].size;
+    fprintf(stream, "%zu %s %d", event + 1, request ? "REQUEST" : "FREE", block->size);
+}
+
 void replay_fail_null(const struct trace *trace, size_t event, bool exhausted)
 {
     kma_size_t size = trace->events[event].size;
@@ -59,6 +75,19 @@ void replay_fail_null(const struct trace *trace, size_t event, bool exhausted)
             most, most, size);
     run_fail("NULL for id %lu, %d bytes, which must be served: %d of %d pages in use",
              (unsigned long)trace->ids[event], size, page_stats()->num_in_use, most);
+}
+
+int64_t replay_event(const struct event *event, struct block *block)
+{
+    if (event->size > 0) {
+        *block = (struct block){.ptr = kma_malloc(event->size), .size = event->size};
+        return block->ptr != NULL ? block->size : 0;
+    }
+    if (block->ptr == NULL)
+        return 0;
+    kma_free(block->ptr, block->size);
+    block->ptr = NULL;
+    return -(int64_t)block->size;
 }
 
 static void audit(void)
@@ -100,11 +129,12 @@ static void free_leftovers(const struct trace *trace, struct block *blocks)
 }
 
 struct page_counts replay_checked(const struct trace *trace, struct block *blocks,
-                                  long audit_every, struct output *data)
+                                  long audit_every, bool own_memory,
+                                  struct output *data)
 {
     uint64_t requested = 0;
     long until_audit = audit_every;
-    check_begin(trace, blocks);
+    check_begin(trace, blocks, own_memory);
     progress_begin("checking", trace->count);
     if (data != NULL)
         output_numbers(data, 0, 0, 0);
@@ -189,6 +219,12 @@ void replay_pin(void)
     CPU_ZERO(&one);
     CPU_SET(cpu, &one);
     sched_setaffinity(0, sizeof one, &one);
+}
+
+void replay_once(const struct trace *trace, struct block *blocks)
+{
+    timed_pass(trace, blocks, 0);
+    replay_empty(trace, blocks);
 }
 
 static int compare_seconds(const void *a, const void *b)

@@ -32,6 +32,16 @@ static void put_identity(struct json *json, const struct summary *summary)
     json_count(json, "max_pages", (uint64_t)options->max_pages);
 }
 
+static void put_source(struct json *json, const struct summary *summary)
+{
+    bool resident = summary->options->resident;
+    json_string(json, "memory_source", resident ? "resident set" : "pages");
+    if (resident)
+        json_count(json, "samples", summary->memory->samples);
+    else
+        json_null(json, "samples");
+}
+
 static double ratio(double part, double whole)
 {
     return whole > 0 ? part / whole : 0;
@@ -136,14 +146,14 @@ static void put_worst(struct json *json, const struct summary *summary)
         size_t event = worst[i];
         bool request = trace->events[event].size > 0;
         int32_t size = request ? trace->events[event].size : size_of_free(trace, event);
-        struct memory_traffic traffic = summary->memory->traffic[event];
+        const struct memory_call *call = &summary->pages->calls[event];
         json_open(json, NULL, '{');
         json_count(json, "line", trace_line(event));
         json_string(json, "command", request ? "REQUEST" : "FREE");
         json_count(json, "size", (uint64_t)size);
         json_real(json, "ns", latency_ns(summary->latency, event));
-        json_count(json, "pages_got", traffic.got);
-        json_count(json, "pages_freed", traffic.freed);
+        json_count(json, "pages_got", call->pages_got);
+        json_count(json, "pages_freed", call->pages_freed);
         json_close(json, '}');
     }
     json_close(json, ']');
@@ -158,6 +168,7 @@ void summary_write(const struct summary *summary, struct output *output)
         latency_figures(summary->latency, summary->trace, false);
     json_open(&json, NULL, '{');
     put_identity(&json, summary);
+    put_source(&json, summary);
     put_memory(&json, summary->memory);
     put_replay(&json, summary);
     put_timer(&json, &summary->latency->timer);

@@ -11,7 +11,8 @@ struct summary {
     const char *program; /* argv[0] */
     const struct options *options;
     const struct trace *trace;
-    const struct memory *memory; /* with traffic */
+    const struct memory *memory; /* of the source that the options say */
+    const struct memory *pages;  /* with calls */
     const struct replay_time *time;
     const struct latency *latency;
 };

@@ -19,10 +19,10 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include "input.h"
 #include "scan.h"
+#include "table.h"
 #include "trace.h"
 
 _Static_assert(sizeof(struct event) == 8, "8 bytes an event");
@@ -285,11 +285,12 @@ static bool read_trace(struct reader *reader)
     /* One more, so that an empty trace has tables too. */
     size_t room = (size_t)reader->announced + 1;
     struct trace *trace = reader->trace;
-    trace->events = calloc(room, sizeof *trace->events);
-    trace->ids = calloc(room, sizeof *trace->ids);
-    reader->slot_of = calloc(room, sizeof *reader->slot_of);
-    reader->size_of = calloc(room, sizeof *reader->size_of);
-    reader->free_slots = calloc(room, sizeof *reader->free_slots);
+    trace->room = room;
+    trace->events = table_new(room, sizeof *trace->events);
+    trace->ids = table_new(room, sizeof *trace->ids);
+    reader->slot_of = table_new(room, sizeof *reader->slot_of);
+    reader->size_of = table_new(room, sizeof *reader->size_of);
+    reader->free_slots = table_new(room, sizeof *reader->free_slots);
     if (trace->events == NULL || trace->ids == NULL || reader->slot_of == NULL ||
         reader->size_of == NULL || reader->free_slots == NULL)
         return reject(reader, "no memory for %lu events",
@@ -310,9 +311,9 @@ bool trace_load(struct trace *trace, const char *path, struct trace_error *error
                             .trace = trace,
                             .error = error};
     bool good = read_trace(&reader);
-    free(reader.slot_of);
-    free(reader.size_of);
-    free(reader.free_slots);
+    table_release(reader.slot_of, trace->room * sizeof *reader.slot_of);
+    table_release(reader.size_of, trace->room * sizeof *reader.size_of);
+    table_release(reader.free_slots, trace->room * sizeof *reader.free_slots);
     input_close(&input);
     if (!good)
         trace_release(trace);
@@ -321,7 +322,7 @@ bool trace_load(struct trace *trace, const char *path, struct trace_error *error
 
 void trace_release(struct trace *trace)
 {
-    free(trace->events);
-    free(trace->ids);
+    table_release(trace->events, trace->room * sizeof *trace->events);
+    table_release(trace->ids, trace->room * sizeof *trace->ids);
     *trace = (struct trace){.path = trace->path};
 }

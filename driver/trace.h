@@ -20,6 +20,7 @@ struct trace {
     struct event *events; /* the replay needs these alone, in order */
     uint32_t *ids;        /* per event the id in the file, for messages */
     size_t count;
+    size_t room;         /* events that the tables are for, one more than there are */
     uint32_t slots;      /* also the most blocks live at once */
     uint64_t peak_bytes; /* the most bytes requested and not yet freed */
 };

@@ -85,6 +85,16 @@ class DriverTest(unittest.TestCase):
                               check=False, capture_output=True,
                               preexec_fn=lambda: os.setuid(65534))
 
+    def preloaded(self, source):
+        """The environment in which a library made from C is loaded before others."""
+        self.write("library.c", source)
+        compiler = os.environ.get("KMA_CC", "gcc").split()
+        word = ["-m32"] if word_bytes() == 4 else []
+        subprocess.run([*compiler, *word, "-D_GNU_SOURCE", "-shared", "-fPIC",
+                        "library.c", "-o", "library.so", "-ldl"],
+                       cwd=self.folder, check=True)
+        return {**os.environ, "LD_PRELOAD": self.path("library.so")}
+
     def one_line(self, text):
         self.assertEqual(text.count("\n"), 1, text)
         self.assertTrue(text.endswith("\n"), text)

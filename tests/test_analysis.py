@@ -29,6 +29,7 @@ import common  # noqa: E402
 import growth  # noqa: E402
 import measure  # noqa: E402
 import plot_waste  # noqa: E402
+import results  # noqa: E402
 import series  # noqa: E402
 import style  # noqa: E402
 import tables  # noqa: E402
@@ -180,7 +181,7 @@ class Figures(Case):
         self.assertEqual(series.read_series(self.data([(0, 0), (8, 8192)])).events, 1)
 
     def test_bad_data(self):
-        for lines in ([], [(0, 0)], [(1, 1), (2, 2)], [(0, 0), (1, "x")]):
+        for lines in ([], [(1, 1), (2, 2)], [(0, 0), (1, "x")]):
             with self.assertRaises(series.BadData):
                 series.read_series(self.data(lines))
 
@@ -292,20 +293,30 @@ class DocTables(Case):
 
     def setUp(self):
         super().setUp()
-        self.results([("bud", "1.trace", 0.5), ("rm", "1.trace", 0.25),
-                      ("bud", "5.trace", 0.75), ("rm", "5.trace", 0.125)])
+        self.results([("bud", "1.trace", 0.5, "algorithm"), ("rm", "1.trace", 0.25, "algorithm"),
+                      ("libc", "1.trace", 0.4, "reference"), ("ideal", "1.trace", 0.1, "bound"),
+                      ("bud", "5.trace", 0.75, "algorithm"),
+                      ("rm", "5.trace", 0.125, "algorithm"),
+                      ("libc", "5.trace", 0.3, "reference"), ("ideal", "5.trace", 0, "bound")])
         self.doc(self.DOC)
 
     def results(self, rows):
-        measure.save_results(self.path("r.json"), [
-            measure.Row(a, t, with_changes(penalty=p)) for a, t, p in rows])
+        replay = dict(SUMMARY["replay"])
+        found = {"format": results.FORMAT, "machine": {"cpu": "c", "cores": 1, "kernel": "k"},
+                 "build": {"compiler": "cc", "flags": "-O3", "version": "1", "commit": None,
+                           "modified": False},
+                 "date": "today", "settings": {"passes": 9}, "correlation": [], "growth": []}
+        found["rows"] = [
+            measure.Row(a, t, with_changes(penalty=p, replay=replay), kind=kind, page_size=8192)
+            for a, t, p, kind in rows]
+        results.save(self.folder, found, {})
 
     def doc(self, text):
         with open(self.path("DOC"), "w", encoding="utf-8") as file:
             file.write(text)
 
     def doc_tables(self, *arguments, status=0):
-        return self.run_script("doc_tables", "--results", "r.json", *arguments, status=status)
+        return self.run_script("doc_tables", "--results", "results.json", *arguments, status=status)
 
     def test_replaced_and_idempotent(self):
         self.doc_tables()
@@ -317,7 +328,7 @@ Before.
 |-----------|--------:|--------:|
 | bud       |  0.5000 |  0.7500 |
 | rm        |  0.2500 |  0.1250 |
-| ideal     |  0.5000 |  0.5000 |
+| ideal     |  0.1000 |  0.0000 |
 <!-- /table -->
 After.
 """, text)
@@ -346,14 +357,14 @@ After.
                 ("\n<!-- /table -->\n", "DOC:2: a table ends, but none has begun"),
                 ("<!-- table:nothere -->\n<!-- /table -->\n",
                  "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
-                 "waste, latency, summary")):
+                 "waste, latency, references, ratio, instructions")):
             self.doc(text)
             _, complaints = self.doc_tables(status=2)
             self.assertEqual(complaints, f"doc_tables: {complaint}\n")
             self.assertEqual(read(self.path("DOC")), text)
 
     def test_no_results(self):
-        with open(self.path("r.json"), "w", encoding="utf-8") as file:
+        with open(self.path("results.json"), "w", encoding="utf-8") as file:
             file.write("{}")
         _, complaints = self.doc_tables(status=2)
         self.assertIn("these are no results", complaints)
@@ -438,7 +449,7 @@ class Common(unittest.TestCase):
         stream.isatty = lambda: True
         with common.Progress(2, stream) as progress:
             progress.step("one")
-        self.assertEqual(stream.getvalue(), "\r\033[K[1/2] one\r\033[K")
+        self.assertEqual(stream.getvalue(), "\r\033[K[##########..........] 1/2 one\r\033[K")
 
     def test_counted(self):
         self.assertEqual([common.counted(n, noun) for n, noun in

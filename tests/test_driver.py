@@ -361,6 +361,7 @@ class CommandLine(DriverTest):
         self.assertTrue(text.startswith("Usage: "))
         for option in ("--correctness", "--competition", "--output", "--no-output",
                        "--audit", "--max-pages", "--passes", "--json", "--latency",
+                       "--operations", "--heapmap", "--resident", "--calls-only",
                        "--help", "--version"):
             self.assertIn(f"  {option}", text)
         self.assertLessEqual(max(map(len, text.splitlines()[1:])), 80)
@@ -391,6 +392,20 @@ class CommandLine(DriverTest):
                 (["--audit=99999999999999999999", "t"], "--audit wants a number"),
                 (["--competition", "--output", "x", "t"], "--output has no meaning"),
                 (["--competition", "--audit", "t"], "--audit has no meaning"),
+                (["--calls-only", "--output", "x", "t"], "--output has no meaning"),
+                (["--calls-only", "--json", "x", "t"], "--json has no meaning with"),
+                (["--calls-only", "--latency", "x", "t"], "--latency has no meaning"),
+                (["--calls-only", "--heapmap", "x", "t"], "--heapmap has no meaning"),
+                (["--calls-only", "--operations", "-", "t"],
+                 "--operations has no meaning"),
+                (["--calls-only", "--audit", "t"], "--audit has no meaning with"),
+                (["--calls-only", "--passes", "2", "t"], "--passes has no meaning"),
+                (["--calls-only", "--resident", "t"], "--resident has no meaning"),
+                (["--competition", "--calls-only", "--json", "x", "t"],
+                 "--json has no meaning with --calls-only"),
+                (["--resident=3", "t"], "--resident=3 takes no value"),
+                (["--heapmap", "t", "t"], "t is the trace"),
+                (["--operations", "x", "--heapmap", "x", "t"], "two outputs go to x"),
                 (["--output", "t", "t"], "t is the trace"),
                 (["--json", "./t", "t"], "./t is the trace"),
                 (["--json", "x", "--latency", "x", "t"], "two outputs go to x"),

@@ -125,7 +125,7 @@ class Outputs(DriverTest):
         self.write("t", trace_text(*simple_events(2000)))
 
     def test_full_disk(self):
-        for option in ("--output", "--json", "--latency"):
+        for option in ("--output", "--json", "--latency", "--operations", "--heapmap"):
             arguments = [] if option == "--output" else ["--no-output"]
             self.assertEqual(
                 self.refused("kma_dummy", option, "/dev/full", *arguments, "t"),

@@ -15,6 +15,7 @@ class Json(DriverTest):
     SCHEMA = {
         "program": str, "algorithm": str, "version": str, "mode": str, "trace": str,
         "events": int, "page_size": int, "max_pages": int,
+        "memory_source": str, "samples": (int, type(None)),
         "pages": {"requested", "freed", "in_use_at_end", "peak"},
         "peak_requested_bytes": int, "peak_page_bytes": int,
         "utilization_at_peak": (int, float), "utilization_mean": (int, float),
@@ -73,6 +74,7 @@ class Json(DriverTest):
         self.assertEqual(figures["algorithm"], "dummy")
         self.assertEqual(figures["trace"], "t")
         self.assertEqual(figures["max_pages"], 77)
+        self.assertEqual((figures["memory_source"], figures["samples"]), ("pages", None))
 
     def test_memory_figures(self):
         self.write("t", trace_text("REQUEST 0 100", "REQUEST 1 50", "FREE 0",

@@ -1,0 +1,271 @@
+"""The runs that a comparison is made of, and the store that remembers their outcome.
+
+A job is one run of one executable for one purpose. What it found is a JSON object in the
+store, under a name made from everything that can change it: the bytes of the executable
+and of the trace, the options, and for times the machine. So a comparison that was
+interrupted goes on where it stopped, and one whose allocator was changed repeats that
+allocator's runs and no others.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import re
+import tempfile
+
+import instructions
+import measure
+from common import written_aside
+from series import BadData, disagreement, read_series
+
+# Part of every name in the store: another number when an outcome's form changes.
+STORE_FORMAT = 1
+
+# Points of a latency curve; more cannot be told apart in a picture.
+CURVE_POINTS = 400
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    kind: str       # a key of KINDS
+    algorithm: str
+    trace: str      # path
+    page_size: int
+    program: str    # path of the executable
+    weight: float   # about its length, in events times passes
+    preload: str = None
+    passes: int = 1
+    max_pages: int = measure.MAX_PAGES
+    turn: int = 0   # the same run, again: times only
+    machine: str = ""
+    word: int = 8   # bytes in a pointer of the executable
+
+    @property
+    def timed(self):
+        return KINDS[self.kind].timed
+
+    def name(self, hashes):
+        """Of its outcome in the store."""
+        told = [STORE_FORMAT, self.kind, self.algorithm, self.page_size, self.passes, self.max_pages,
+                self.turn, self.word, self.machine if self.timed else "",
+                *(hashes.of(path) for path in (self.program, self.trace, self.preload))]
+        digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
+        label = re.sub(r"[^A-Za-z0-9._-]", "_", measure.trace_name(self.trace))[:40]
+        return f"{self.kind}-{self.algorithm}-{label}-{digest}"
+
+
+class Hashes:
+    """Of files, each read once."""
+
+    def __init__(self):
+        self.known = {}
+
+    def of(self, path):
+        if path not in self.known:
+            readable = path is not None and os.path.isfile(path)
+            self.known[path] = measure.sha256_of(path) if readable else None
+        return self.known[path]
+
+
+class Store:
+    """Outcomes in a folder, each written whole or not at all."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.hashes = Hashes()
+        os.makedirs(folder, exist_ok=True)
+
+    def path(self, job, ending=".json"):
+        return os.path.join(self.folder, job.name(self.hashes) + ending)
+
+    def get(self, job):
+        try:
+            with open(self.path(job), encoding="utf-8") as file:
+                return json.load(file)
+        except (OSError, ValueError):
+            return None
+
+    def put(self, job, outcome):
+        with written_aside(self.path(job)) as out:
+            out.write(json.dumps(outcome).encode())
+
+    def run(self, job):
+        """Does the job, keeps its outcome where it lasts, and returns it."""
+        with tempfile.TemporaryDirectory(prefix="kma-compare-") as scratch:
+            outcome = KINDS[job.kind].run(job, scratch, self)
+        if not isinstance(outcome.get("failure"), measure.Passing):
+            self.put(job, outcome)
+        return outcome
+
+
+def _drive(job, scratch, *options):
+    summary, failure = measure.run(
+        job.program, job.trace, [*options, "--passes", str(job.passes),
+                                 "--max-pages", str(job.max_pages)],
+        os.path.join(scratch, "json"), preload=job.preload)
+    if summary is not None:
+        measure.relative_names(summary, job.algorithm, job.trace)
+    return summary, failure
+
+
+def _series(path, summary, sampled):
+    series = read_series(path)
+    why = None if sampled else disagreement(series, summary)
+    if why is not None:
+        raise BadData(why)
+    return dataclasses.asdict(series)
+
+
+def run_memory(job, scratch, store):
+    """Every check on, and the curves of what is requested and held."""
+    data = os.path.join(scratch, "data")
+    picture = store.path(job, ".heapmap")
+    sampled = job.preload is not None or job.algorithm == "libc"
+    options = ["--resident"] if sampled else ["--heapmap", picture]
+    summary, failure = _drive(job, scratch, "--output", data, *options)
+    if failure is not None:
+        return {"failure": failure}
+    try:
+        series = _series(data, summary, sampled)
+    except BadData as problem:
+        return {"failure": str(problem)}
+    return {"summary": summary, "series": series,
+            "heapmap": None if sampled else os.path.basename(picture)}
+
+
+def tail_curve(times):
+    """Points (ns, share of all calls that take at least so long), rising, thinned out."""
+    ranked = sorted(times)
+    points, before = [], None
+    for rank, value in enumerate(ranked):
+        if value != before:
+            points.append((value, (len(ranked) - rank) / len(ranked)))
+        before = value
+    if len(points) <= CURVE_POINTS:
+        return points
+    # Evenly over the logarithm of the share: the tail is what the picture is for.
+    kept, due = [], 1.0
+    ratio = points[-1][1] ** (1 / CURVE_POINTS)
+    for point in points[:-1]:
+        if point[1] <= due:
+            kept.append(point)
+            due = min(due * ratio, point[1])
+    return kept + points[-1:]
+
+
+def _tail_curves(path):
+    times = {"REQUEST": [], "FREE": []}
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            _, command, _, ns = line.split()
+            times[command].append(float(ns))
+    return {"malloc": tail_curve(times["REQUEST"]), "free": tail_curve(times["FREE"])}
+
+
+def run_times(job, scratch, store):
+    latency = os.path.join(scratch, "latency")
+    summary, failure = _drive(job, scratch, "--competition", "--latency", latency)
+    if failure is not None:
+        return {"failure": failure}
+    try:
+        return {"summary": summary, "latency": _tail_curves(latency)}
+    except (OSError, ValueError, KeyError):
+        return {"failure": "the times of the calls cannot be read"}
+
+
+def run_replay(job, scratch, store):
+    """Only the replay's time: what the growth over live blocks is made of."""
+    json_path = os.path.join(scratch, "json")
+    summary, failure = measure.run(
+        job.program, job.trace, ["--competition", "--passes", str(job.passes),
+                                 "--max-pages", str(job.max_pages)], json_path, preload=job.preload)
+    return {"failure": failure} if failure is not None else {"summary": summary}
+
+
+def run_operations(job, scratch, store):
+    """What each call did: pages moved, and in a counted build splits, joins and steps."""
+    path = os.path.join(scratch, "operations")
+    failure = measure.launch(job.program, [
+        "--competition", "--operations", path, "--max-pages", str(job.max_pages), job.trace])
+    if failure is not None:
+        return {"failure": failure}
+    events = {}
+    with open(path, encoding="ascii") as file:
+        for line in file:
+            index, _, _, *counts = line.split()
+            events[index] = [None if count == "-" else int(count) for count in counts]
+    return {"operations": {index: counts for index, counts in events.items() if any(counts)}}
+
+
+def run_instructions(job, scratch, store):
+    counts, failure = instructions.count(job.program, job.trace, scratch,
+                                         preload=job.preload, max_pages=job.max_pages)
+    if failure is not None:
+        return {"failure": failure}
+    return {"figures": counts.figures(), "per_event": counts.per_event}
+
+
+def run_total_instructions(job, scratch, store):
+    found, failure = instructions.total(job.program, job.trace, scratch,
+                                        preload=job.preload, max_pages=job.max_pages)
+    if failure is not None:
+        return {"failure": failure}
+    return {"instructions": found[0], "calls": found[1]}
+
+
+def requested_after_events(path, largest):
+    """The bytes requested after each event; what is over the largest size is not served."""
+    sizes, now = {}, 0
+    with open(path, encoding="ascii") as file:
+        next(file)
+        for line in file:
+            words = line.split()
+            if not words:
+                continue
+            if words[0] == "REQUEST":
+                size = int(words[2])
+                sizes[words[1]] = size if size <= largest else 0
+                now += sizes[words[1]]
+            else:
+                now -= sizes.pop(words[1], 0)
+            yield now
+
+
+def run_ideal(job, scratch, store):
+    """The packer that wastes nothing but the end of the last page. Nothing is executed."""
+    size, data = job.page_size, os.path.join(scratch, "data")
+    events, peak = 0, 0
+    with open(data, "w", encoding="ascii") as out:
+        out.write("0 0 0\n")
+        for requested in requested_after_events(job.trace, size - job.word):
+            events += 1
+            peak = max(peak, requested)
+            out.write(f"{events} {requested} {-(-requested // size) * size}\n")
+    series = read_series(data)
+    held = -(-peak // size) * size
+    summary = {"algorithm": job.algorithm, "trace": measure.trace_name(job.trace),
+               "events": events, "page_size": size, "pages": {"peak": held // size},
+               "peak_requested_bytes": peak, "peak_page_bytes": held,
+               "utilization_at_peak": peak / held if held else 0,
+               "utilization_mean": series.utilization_mean, "penalty": series.penalty,
+               "replay": None, "latency": None, "timer": None, "worst": []}
+    return {"summary": summary, "series": dataclasses.asdict(series)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Kind:
+    run: object
+    timed: bool
+    rate: float  # events times passes a second, before anything is known
+
+
+KINDS = {
+    "memory": Kind(run_memory, False, 150e3),
+    "operations": Kind(run_operations, False, 250e3),
+    "ideal": Kind(run_ideal, False, 200e3),
+    "instructions": Kind(run_instructions, False, 6e3),
+    "total": Kind(run_total_instructions, False, 300e3),
+    "times": Kind(run_times, True, 3e6),
+    "replay": Kind(run_replay, True, 3e6),
+}

@@ -1,0 +1,209 @@
+"""What a comparison runs, and how its outcomes become rows."""
+
+import dataclasses
+import os
+
+import growth
+import instructions
+import measure
+import references
+from jobs import Job
+
+# Every timed run is repeated in processes of its own: where a process lies in memory is
+# another thing that must not decide who is fast.
+TURNS = 3
+
+LIVE = (1_000, 10_000, 100_000, 1_000_000)
+GROWTH_PASSES = 2
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """Executables of one page size."""
+    page_size: int
+    folder: str
+    counted: str = None  # the same, counting splits, joins and steps
+
+
+def trace_events(path):
+    """What the first line announces; the driver looks closer."""
+    try:
+        with open(path, "rb") as file:
+            return max(1, min(int(file.readline(64)), os.path.getsize(path)))
+    except ValueError:
+        return 1
+
+
+class Plan:
+    def __init__(self, options, builds, machine):
+        self.options = options
+        self.builds = builds
+        self.machine = machine
+        self.jobs = []
+        self.contestants = {build: self._contestants(build) for build in builds}
+
+    def _contestants(self, build):
+        """(name, kind, executable, library to preload)"""
+        found = [(name, measure.ALGORITHM, measure.executable(build.folder, name), None)
+                 for name in self.options.algorithms]
+        libc = measure.executable(build.folder, "libc")
+        if self.options.references and os.path.exists(libc):
+            found += [(name, measure.REFERENCE, libc, library)
+                      for name, library in references.installed(libc).items()]
+        return found
+
+    def _job(self, kind, build, who, trace, weight, **more):
+        name, _, program, library = who
+        job = Job(kind, name, trace, build.page_size, program, weight, preload=library,
+                  machine=self.machine, word=references.word_bytes(program), **more)
+        self.jobs.append(job)
+        return job
+
+    def of_workloads(self):
+        """Yields (build, trace, contestant, {kind: job or [jobs]}); the bound comes last."""
+        for build in self.builds:
+            for trace in self.options.traces:
+                events = trace_events(trace)
+                for who in self.contestants[build]:
+                    yield build, trace, who, self._of_row(build, trace, who, events)
+                anyone = self.contestants[build][0]
+                bound = ("ideal", measure.BOUND, anyone[2], None)
+                yield build, trace, bound, {
+                    "memory": self._job("ideal", build, bound, trace, events)}
+
+    def _of_row(self, build, trace, who, events):
+        passes = self.options.passes
+        jobs = {"memory": self._job("memory", build, who, trace, events),
+                "times": [self._job("times", build, who, trace, events * passes * 2,
+                                    passes=passes, turn=turn) for turn in range(TURNS)]}
+        if self.options.instructions:
+            jobs["instructions"] = self._job("instructions", build, who, trace, events)
+        if build.counted and who[1] == measure.ALGORITHM:
+            counting = (*who[:2], measure.executable(build.counted, who[0]), None)
+            jobs["operations"] = self._job("operations", build, counting, trace, events)
+        return jobs
+
+    def of_growth(self, folder):
+        """Yields (live blocks, contestant, {kind: job or [jobs]}), of the first build."""
+        os.makedirs(folder, exist_ok=True)
+        build = self.builds[0]
+        for live in self.options.live:
+            trace = growth.kept_trace(folder, live)
+            events = growth.event_count(live)
+            for who in self.contestants[build]:
+                if growth.left_out(who[0], live):
+                    continue
+                room = growth.pages_for(who[0], live)
+                jobs = {"replay": [self._job("replay", build, who, trace,
+                                             events * GROWTH_PASSES, max_pages=room,
+                                             passes=GROWTH_PASSES, turn=turn)
+                                   for turn in range(TURNS)]}
+                if self.options.instructions:
+                    jobs["total"] = self._job("total", build, who, trace, events,
+                                              max_pages=room)
+                yield live, who, jobs
+
+
+def _worst(summary, counts, operations):
+    """The worst events with what else is known of them."""
+    found = []
+    for event in summary["worst"]:
+        index = event["line"] - 1  # the first line is the header
+        done = operations.get(str(index), [0] * 5) if operations is not None else [None] * 5
+        found.append(dict(event, instructions=counts[index - 1] if counts else None,
+                          splits=done[2], joins=done[3], steps=done[4]))
+    return found
+
+
+def _best_turn(outcomes):
+    """The turn whose calls took the least time in all."""
+    def spent(outcome):
+        return sum(figures["count"] * figures["mean"]
+                   for figures in outcome["summary"]["latency"].values()
+                   if isinstance(figures, dict))
+    return min(outcomes, key=spent)
+
+
+def _replay(summary, outcomes):
+    """Over all turns: the least, the median of the medians, and each turn's least."""
+    turns = [outcome["summary"]["replay"] for outcome in outcomes]
+    least = min(turn["min_s"] for turn in turns)
+    events = summary["events"]
+    return dict(turns[0], min_s=least,
+                median_s=sorted(turn["median_s"] for turn in turns)[len(turns) // 2],
+                ns_per_event=least * 1e9 / events if events else 0,
+                score=least * (1 + summary["penalty"]),
+                turns_s=[turn["min_s"] for turn in turns])
+
+
+EXACT = ("pages", "peak_requested_bytes", "penalty", "memory")
+
+
+def row_of(build, trace, who, jobs, outcomes):
+    """A measure.Row and what curves.json keeps of it."""
+    name, kind, _, _ = who
+    row = measure.Row(name, measure.trace_name(trace), kind=kind, page_size=build.page_size)
+    memory = outcomes[jobs["memory"]]
+    turns = [outcomes[job] for job in jobs.get("times", [])]
+    row.failure = next((found["failure"] for found in (memory, *turns) if "failure" in found),
+                       None)
+    if row.failure is not None:
+        return row, None
+    row.summary = dict(memory["summary"])
+    curves = {"series": memory["series"], "latency": None,
+              "heapmap": memory.get("heapmap") and f"runs/{memory['heapmap']}"}
+    if not turns:
+        return row, curves
+    timed = _best_turn(turns)
+    if kind == measure.ALGORITHM:
+        for figure in EXACT:
+            if timed["summary"][figure] != row.summary[figure]:
+                row.summary = None
+                row.failure = f"{figure} differs between two runs: it is not deterministic"
+                return row, None
+    row.summary.update({part: timed["summary"][part]
+                        for part in ("timer", "latency", "worst")})
+    row.summary["mode"] = "both"
+    row.summary["replay"] = _replay(row.summary, turns)
+    counts = outcomes.get(jobs.get("instructions"), {})
+    row.instructions = counts.get("figures")
+    row.instructions_failure = counts.get("failure")
+    operations = outcomes.get(jobs.get("operations"), {}).get("operations")
+    row.worst = _worst(row.summary, counts.get("per_event"), operations)
+    curves["latency"] = timed["latency"]
+    return row, curves
+
+
+def growth_entry(live, who, jobs, outcomes):
+    turns = [outcomes[job] for job in jobs["replay"]]
+    entry = {"algorithm": who[0], "kind": who[1], "live": live, "events": None,
+             "ns_per_event": None, "instructions_per_event": None, "peak_page_bytes": None,
+             "peak_requested_bytes": None,
+             "failure": next((turn["failure"] for turn in turns if "failure" in turn), None)}
+    if entry["failure"] is None:
+        summary = turns[0]["summary"]
+        entry["events"] = summary["events"]
+        entry["ns_per_event"] = min(turn["summary"]["replay"]["ns_per_event"] for turn in turns)
+        if who[1] == measure.ALGORITHM:
+            entry["peak_page_bytes"] = summary["peak_page_bytes"]
+        entry["peak_requested_bytes"] = summary["peak_requested_bytes"]
+        total = outcomes.get(jobs.get("total"), {})
+        if total.get("calls"):
+            entry["instructions_per_event"] = total["instructions"] / total["calls"]
+    return entry
+
+
+def correlations(rows):
+    """Instructions against ns, over the rows of each workload and over all."""
+    known = [row for row in rows if row.summary and row.instructions]
+    groups = [(workload, [row for row in known if (row.trace, row.page_size) == workload])
+              for workload in dict.fromkeys((row.trace, row.page_size) for row in known)]
+    found = []
+    for (trace, page_size), members in groups + [((None, None), known)]:
+        entry = {"trace": trace, "page_size": page_size, "rows": len(members)}
+        for call in ("malloc", "free"):
+            entry[call] = instructions.rank_correlation(
+                [row.instructions[call]["mean"] for row in members],
+                [row.summary["latency"][call]["mean"] for row in members])
+        found.append(entry)
+    return found

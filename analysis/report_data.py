@@ -1,0 +1,256 @@
+"""Reads what analysis/compare left in a folder; keeps what the page's pictures need.
+
+Whatever does not fit together is refused: a page that mixes two comparisons would look
+right and be wrong.
+"""
+
+import dataclasses
+import os
+
+import measure
+import results
+from common import Refusal
+from series import disagreement
+
+MAIN_PAGE_SIZE = 8192
+
+POINTS = 500          # of a curve over the trace
+STEPS = 200           # of a distribution of latencies
+HEAT_COLUMNS, HEAT_ROWS = 200, 128
+
+# One character a cell: the first says that no page is held, the others are fullness.
+LEVELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+
+
+@dataclasses.dataclass
+class Run:
+    """One trace with pages of one size, and a row for each who took part."""
+    trace: str
+    page_size: int
+    rows: list
+
+    @property
+    def passed(self):
+        return [row for row in self.rows if row.failure is None]
+
+    @property
+    def contestants(self):
+        return [row for row in self.passed if row.kind == measure.ALGORITHM]
+
+    @property
+    def events(self):
+        return self.passed[0].summary["events"] if self.passed else None
+
+
+@dataclasses.dataclass
+class Comparison:
+    results: dict
+    curves: dict
+    heapmaps: dict
+    runs: list
+
+    @property
+    def main(self):
+        """The last trace, with pages of the usual size where they were used."""
+        last = [run for run in self.runs if run.trace == self.runs[-1].trace]
+        return next((run for run in last if run.page_size == MAIN_PAGE_SIZE), last[0])
+
+    @property
+    def kinds(self):
+        """Of every name, in the order of the rows."""
+        found = {row.algorithm: row.kind for row in self.results["rows"]}
+        for point in self.results["growth"]:
+            found.setdefault(point["algorithm"], point.get("kind", measure.ALGORITHM))
+        return found
+
+
+def _foreign(path):
+    return Refusal(f"{path}: these are no results of analysis/compare")
+
+
+def _check_rows(path, found):
+    for part in ("machine", "build", "date", "settings", "correlation", "growth"):
+        if part not in found:
+            raise _foreign(path)
+    rows = found["rows"]
+    if not rows:
+        raise Refusal(f"{path}: it holds no rows")
+    keys = [results.key(row) for row in rows]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise Refusal(f"{path}: {key} is there twice")
+    for row in rows:
+        if row.failure is None and not row.summary:
+            raise Refusal(f"{path}: {results.key(row)} has neither figures nor a failure")
+
+
+def _check_curve(path, row, run):
+    """A curve counts on its own what the summary says: both must be of one run."""
+    key = results.key(row)
+    try:
+        series = results.series_of(run["series"])
+        problem = None
+        if series.events != row.summary["events"]:
+            problem = f"{series.events} events, {row.summary['events']} in results.json"
+        elif row.kind == measure.ALGORITHM:
+            problem = disagreement(series, row.summary)
+        lengths = {len(series.index)}
+        for curve in (series.requested, series.paged, series.waste):
+            lengths |= {len(curve.low), len(curve.mean), len(curve.high)}
+        if len(lengths) != 1:
+            problem = "its curves have different lengths"
+    except (KeyError, TypeError):
+        raise _foreign(path) from None
+    if problem:
+        raise Refusal(f"{path}: {key} is of another run: {problem}")
+
+
+def _check_curves(path, rows, curves):
+    by_key = {results.key(row): row for row in rows}
+    for key in curves:
+        if key not in by_key:
+            raise Refusal(f"{path}: {key} is not in results.json")
+    for key, row in by_key.items():
+        if row.failure is None and key in curves:
+            _check_curve(path, row, curves[key])
+        elif row.failure is None and row.kind == measure.ALGORITHM:
+            raise Refusal(f"{path}: it has no curves of {key}, which is in results.json")
+
+
+def read_heapmap(path):
+    """Columns of cells, each None or the fullness per mille, and what they stand for."""
+    try:
+        with open(path, encoding="ascii") as file:
+            lines = file.read().splitlines()
+        columns, rows, pages_per_row, page_size = map(int, lines[0].split())
+        fields = [line.split() for line in lines[1:]]
+        index = [int(line[0]) for line in fields]
+        cells = [[None if cell == "-" else int(cell) for cell in line[1:]] for line in fields]
+    except (ValueError, IndexError):
+        raise Refusal(f"{path}: this is no heap map of the driver") from None
+    if len(cells) != columns or any(len(column) != rows for column in cells):
+        raise Refusal(f"{path}: it does not hold {columns} columns of {rows} cells")
+    return {"pages_per_row": pages_per_row, "page_size": page_size, "index": index,
+            "cells": cells}
+
+
+def load(folder):
+    path = os.path.join(folder, "results.json")
+    found = results.load(path)
+    _check_rows(path, found)
+    path = os.path.join(folder, "curves.json")
+    try:
+        curves = results.load_curves(path)
+        maps = {key: run["heapmap"] for key, run in curves.items() if run["heapmap"]}
+    except (KeyError, TypeError, AttributeError):
+        raise _foreign(path) from None
+    _check_curves(path, found["rows"], curves)
+    heapmaps = {key: read_heapmap(os.path.join(folder, name)) for key, name in maps.items()}
+    runs = [Run(*workload, [row for row in found["rows"]
+                            if (row.trace, row.page_size) == workload])
+            for workload in results.workloads(found["rows"])]
+    return Comparison(found, curves, heapmaps, runs)
+
+
+# ---- fewer points
+
+def _short(value):
+    """Counts stay exact; of a mean, six digits are more than a screen can show."""
+    if float(value).is_integer():
+        return int(value)
+    return float(f"{value:.6g}")
+
+
+def _together(values, weights, size, take):
+    """The first point is the empty start and stays; the others are taken in groups."""
+    merged = [take(values[:1], weights[:1])]
+    for first in range(1, len(values), size):
+        merged.append(take(values[first:first + size], weights[first:first + size]))
+    return [_short(value) for value in merged]
+
+
+def _mean(values, weights):
+    return sum(v * w for v, w in zip(values, weights)) / (sum(weights) or 1)
+
+
+def thin_series(series, points=POINTS):
+    """Means stay means and extremes stay extremes."""
+    count = len(series["index"])
+    size = max(1, -(-(count - 1) // points))
+    full = max(count - 2, 0)  # the last slice can be shorter
+    weights = [1] + [series["slice_length"]] * full
+    if count > 1:
+        weights.append(series["events"] - full * series["slice_length"])
+
+    def thin(curve):
+        return {part: _together(curve[part], weights, size, take)
+                for part, take in (("low", lambda values, _: min(values)), ("mean", _mean),
+                                   ("high", lambda values, _: max(values)))}
+
+    return {"index": _together(series["index"], weights, size, _mean),
+            **{name: thin(series[name]) for name in ("requested", "paged", "waste")}}
+
+
+def thin_steps(pairs, steps=STEPS):
+    """Of a distribution: the slowest calls as they are, of the others an even choice."""
+    if len(pairs) > steps:
+        tail = range(len(pairs) - steps // 2, len(pairs))
+        head = (round(n * tail[0] / (steps // 2)) for n in range(steps // 2))
+        pairs = [pairs[n] for n in sorted({*head, *tail})]
+    return [[_short(ns) for ns, _ in pairs], [_short(share) for _, share in pairs]]
+
+
+def _level(values):
+    held = [value for value in values if value is not None]
+    if not held:
+        return LEVELS[0]
+    return LEVELS[1 + round(sum(held) / len(held) / 1000 * (len(LEVELS) - 2))]
+
+
+def thin_heapmap(heapmap):
+    """Columns are moments: some are left out. Rows are pages: neighbours are averaged."""
+    cells = heapmap["cells"]
+    wide = min(len(cells), HEAT_COLUMNS)
+    kept = [round(n * (len(cells) - 1) / max(wide - 1, 1)) for n in range(wide)]
+    together = max(1, -(-len(cells[0]) // HEAT_ROWS)) if cells else 1
+    text = "".join(_level(cells[column][first:first + together]) for column in kept
+                   for first in range(0, len(cells[column]), together))
+    return {"rows": len(text) // max(wide, 1), "cells": text,
+            "pages_per_row": heapmap["pages_per_row"] * together,
+            "index": [heapmap["index"][column] for column in kept]}
+
+
+# ---- what the page's script gets
+
+def _row_data(comparison, row, shared):
+    """What is the same for all rows, such as the requested bytes, goes to `shared`."""
+    key, replay = results.key(row), row.summary.get("replay") or {}
+    found = {"algorithm": row.algorithm, "penalty": row.summary["penalty"],
+             "ns_per_event": replay.get("ns_per_event")}
+    run = comparison.curves.get(key)
+    if run is None:
+        return found
+    curve = thin_series(run["series"])
+    for name in ("index", "requested"):
+        if shared.setdefault(name, curve[name]) == curve[name]:
+            del curve[name]
+    latency = run.get("latency") or {}
+    found["curve"] = curve
+    found["latency"] = {call: thin_steps(latency[call]) for call in ("malloc", "free")
+                        if latency.get(call)}
+    if key in comparison.heapmaps:
+        found["heat"] = thin_heapmap(comparison.heapmaps[key])
+    return found
+
+
+def page_data(comparison):
+    runs = []
+    for run in comparison.runs:
+        shared = {}
+        rows = [_row_data(comparison, row, shared) for row in run.passed]
+        runs.append({"trace": run.trace, "page_size": run.page_size, "events": run.events,
+                     "shared": shared, "rows": rows})
+    return {"levels": LEVELS, "runs": runs, "main": comparison.runs.index(comparison.main),
+            "algorithms": [{"name": name, "kind": kind}
+                           for name, kind in comparison.kinds.items()],
+            "growth": comparison.results["growth"]}

@@ -1,0 +1,119 @@
+"""The results of a comparison: results.json, curves.json, results.csv, results.md."""
+
+import csv
+import dataclasses
+import io
+import json
+import os
+
+import measure
+import tables
+from common import Refusal, written_aside
+from series import Curve, Series
+
+FORMAT, CURVES_FORMAT = 2, 1
+
+
+def workloads(rows):
+    """(trace, page size) of the rows, in their order."""
+    return list(dict.fromkeys((row.trace, row.page_size) for row in rows))
+
+
+def label(trace, page_size):
+    return f"{trace}, {page_size:,}-byte pages"
+
+
+def key(row):
+    """Of the row's curves in curves.json."""
+    return f"{row.algorithm}/{row.trace}/{row.page_size}"
+
+
+def write_json(path, value):
+    with written_aside(path) as out:
+        out.write((json.dumps(value, indent=1) + "\n").encode())
+
+
+def _load(path, number):
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        if found["format"] != number:
+            raise Refusal(f"{path}: written by another version, run analysis/compare again")
+        return found
+    except (ValueError, KeyError, TypeError):
+        raise Refusal(f"{path}: these are no results of analysis/compare") from None
+
+
+def load(path):
+    """The content of results.json with its rows as measure.Row."""
+    results = _load(path, FORMAT)
+    try:
+        results["rows"] = [measure.Row(**row) for row in results["rows"]]
+    except (KeyError, TypeError):
+        raise Refusal(f"{path}: these are no results of analysis/compare") from None
+    return results
+
+
+def load_curves(path):
+    return _load(path, CURVES_FORMAT)["runs"]
+
+
+def save(folder, results, curves):
+    plain = dict(results, rows=[dataclasses.asdict(row) for row in results["rows"]])
+    write_json(os.path.join(folder, "curves.json"), {"format": CURVES_FORMAT, "runs": curves})
+    for name, text in (("results.csv", csv_text(results)), ("results.md", markdown(results))):
+        with written_aside(os.path.join(folder, name)) as out:
+            out.write(text.encode())
+    # Last: where it is, everything is.
+    write_json(os.path.join(folder, "results.json"), plain)
+
+
+def series_of(found):
+    """A Series from its form in curves.json."""
+    fields = dict(found)
+    for name in ("requested", "paged", "waste"):
+        fields[name] = Curve(**fields[name])
+    return Series(**fields)
+
+
+def _scalars(prefix, value):
+    """(path, value) of everything in nested objects that is one value."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _scalars(f"{prefix}.{name}" if prefix else name, inner)
+    elif not isinstance(value, list):
+        yield prefix, value
+
+
+def csv_text(results):
+    """A line for each row of the results, a column for each figure of any of them."""
+    lines = []
+    for row in results["rows"]:
+        line = {"algorithm": row.algorithm, "kind": row.kind, "trace": row.trace,
+                "page_size": row.page_size, "failure": row.failure}
+        line.update(_scalars("", row.summary or {}))
+        line.update(_scalars("instructions", row.instructions or {}))
+        lines.append({name: value for name, value in line.items()})
+    columns = list(dict.fromkeys(name for line in lines for name in line))
+    out = io.StringIO()
+    writer = csv.DictWriter(out, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    return out.getvalue()
+
+
+def markdown(results):
+    machine, build = results["machine"], results["build"]
+    lines = ["# Comparison of allocators", "",
+             f"{machine['cpu']}, {machine['cores']} cores, {machine['kernel']}; "
+             f"{build['compiler']}, `{build['flags']}`; kma {build['version']}"
+             f"{', commit ' + build['commit'] if build['commit'] else ''}"
+             f"{' with changes' if build['modified'] else ''}; {results['date']}; "
+             f"least of {results['settings']['passes']} passes"]
+    for trace, page_size in workloads(results["rows"]):
+        rows = [row for row in results["rows"]
+                if (row.trace, row.page_size) == (trace, page_size)]
+        lines += ["", f"## {label(trace, page_size)}", ""]
+        lines += tables.markdown_table(tables.COMPARISON, tables.by_penalty(rows))
+        lines += ["", *(f"- {row.algorithm}: {row.failure}" for row in rows if row.failure)]
+    return "\n".join(lines).rstrip() + "\n"

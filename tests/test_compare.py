@@ -1,0 +1,366 @@
+#!/usr/bin/python3
+"""analysis/compare: the matrix of runs, resuming, failures as rows, results.json's schema.
+
+The executables are those under KMA_BUILD, behind scripts that write down each run."""
+
+import csv
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+from driver_case import BUILD, program, simple_events, trace_text
+from shared import ROOT, read, write_script
+
+ANALYSIS = os.path.join(ROOT, "analysis")
+PYTHON = "/usr/bin/python3"
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, ANALYSIS)
+import jobs  # noqa: E402
+import plan  # noqa: E402
+import results  # noqa: E402
+import schedule  # noqa: E402
+
+QUIET = ("--no-references", "--no-instructions", "--no-growth", "--no-plots")
+
+TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None),
+         "number": (int, float), "boolean": bool}
+
+
+def complaints(value, schema, where="results"):
+    """What a value breaks of the part of JSON Schema that results.schema.json uses."""
+    if "enum" in schema:
+        return [] if value in schema["enum"] else [f"{where}: {value!r} is not in the list"]
+    kinds = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
+    if not any(isinstance(value, TYPES[kind]) and
+               (kind == "boolean" or not isinstance(value, bool)) for kind in kinds):
+        return [f"{where}: {value!r} is no {' or '.join(kinds)}"]
+    found = []
+    if isinstance(value, dict):
+        found += [f"{where}.{name} is missing" for name in schema["required"] if name not in value]
+        for name, inner in value.items():
+            if name in schema["properties"]:
+                found += complaints(inner, schema["properties"][name], f"{where}.{name}")
+            elif schema.get("additionalProperties") is False:
+                found.append(f"{where}.{name} is not in the schema")
+    if isinstance(value, list):
+        for number, inner in enumerate(value):
+            found += complaints(inner, schema["items"], f"{where}[{number}]")
+    return found
+
+
+class Case(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="kma-test-")
+        self.addCleanup(shutil.rmtree, self.folder)
+        os.mkdir(self.path("bin"))
+        for name in ("dummy", "bud"):
+            self.wrap(name, program(f"kma_{name}"))
+        self.write("a.trace", simple_events(400))
+        self.write("b.trace", simple_events(60))
+
+    def path(self, *names):
+        return os.path.join(self.folder, *names)
+
+    def write(self, name, events):
+        with open(self.path(name), "w", encoding="ascii") as file:
+            file.write(trace_text(*events))
+
+    def wrap(self, name, target, before=":"):
+        write_script(self.path("bin", f"kma_{name}"),
+                     f'#!/bin/sh\necho "{name} $*" >> {self.path("log")}\n{before}\n'
+                     f'exec {target} "$@"\n')
+
+    def runs(self):
+        """Of the log: (algorithm, kind of run, trace); the question for the page size aside."""
+        try:
+            lines = read(self.path("log")).splitlines()
+        except FileNotFoundError:
+            return []
+        return [(words[0], "times" if "--latency" in words else "memory",
+                 os.path.basename(words[-1])) for words in map(str.split, lines)
+                if "1.trace" not in words[-1]]
+
+    def command(self, *arguments, algorithms="dummy,bud", traces="a.trace b.trace"):
+        return [PYTHON, "-B", os.path.join(ANALYSIS, "compare"), "--bin", "bin", "--out", "out",
+                "--algorithms", algorithms, "--traces", traces, "--passes", "2", *arguments]
+
+    def environment(self):
+        """What a killed run leaves in the folder for temporary files goes with the test's."""
+        return dict(os.environ, TMPDIR=self.folder)
+
+    def compare(self, *arguments, status=0, **what):
+        done = subprocess.run(self.command(*arguments, **what), cwd=self.folder, text=True,
+                              capture_output=True, stdin=subprocess.DEVNULL, timeout=300,
+                              env=self.environment())
+        self.assertEqual(done.returncode, status, (done.stdout, done.stderr))
+        return done
+
+    def found(self):
+        with open(self.path("out", "results.json"), encoding="utf-8") as file:
+            return json.load(file)
+
+    def rows(self):
+        return {(row["algorithm"], row["trace"]): row for row in self.found()["rows"]}
+
+
+class Matrix(Case):
+    def test_every_pair_is_a_row_and_the_schema_holds(self):
+        done = self.compare(*QUIET)
+        rows = self.rows()
+        self.assertEqual(list(rows), [(a, t) for t in ("a.trace", "b.trace")
+                                      for a in ("dummy", "bud", "ideal")])
+        with open(os.path.join(ANALYSIS, "results.schema.json"), encoding="utf-8") as file:
+            self.assertEqual(complaints(self.found(), json.load(file)), [])
+        for name in ("dummy", "bud", "ideal"):
+            self.assertIn(name, done.stdout)
+        self.assertEqual(sorted(name for name in os.listdir(self.path("out")) if name[0] != "."),
+                         ["curves.json", "results.csv", "results.json", "results.md", "runs"])
+
+    def test_figures_are_the_drivers(self):
+        self.compare(*QUIET)
+        for name in ("dummy", "bud"):
+            direct = json.loads(subprocess.run(
+                [program(f"kma_{name}"), "--no-output", "--json", "-", self.path("a.trace")],
+                capture_output=True, check=True).stdout)
+            row = self.rows()[name, "a.trace"]["summary"]
+            for figure in ("pages", "memory", "penalty", "utilization_mean", "peak_page_bytes"):
+                self.assertEqual(row[figure], direct[figure])
+            ideal = self.rows()["ideal", "a.trace"]["summary"]
+            self.assertAlmostEqual(ideal["penalty"], direct["memory"]["ideal_penalty"], 6)
+            self.assertEqual(ideal["pages"]["peak"], direct["memory"]["ideal_pages_at_peak"])
+
+    def test_two_comparisons_agree_to_the_byte_in_memory(self):
+        def memory():
+            self.compare(*QUIET)
+            kept = [[row["algorithm"], row["trace"], row["failure"],
+                     {name: value for name, value in row["summary"].items()
+                      if name not in ("replay", "timer", "latency", "worst")}]
+                    for row in self.found()["rows"]]
+            shutil.rmtree(self.path("out"))
+            return json.dumps(kept)
+        self.assertEqual(memory(), memory())
+
+    def test_csv_and_markdown_say_the_same(self):
+        self.compare(*QUIET)
+        rows = self.rows()
+        with open(self.path("out", "results.csv"), encoding="utf-8", newline="") as file:
+            lines = list(csv.DictReader(file))
+        self.assertEqual([(line["algorithm"], line["trace"]) for line in lines], list(rows))
+        for line in lines:
+            summary = rows[line["algorithm"], line["trace"]]["summary"]
+            self.assertEqual(float(line["penalty"]), summary["penalty"])
+            self.assertEqual(int(line["pages.peak"]), summary["pages"]["peak"])
+            if summary["latency"]:
+                self.assertEqual(float(line["latency.malloc.p99_9"]),
+                                 summary["latency"]["malloc"]["p99_9"])
+        text = read(self.path("out", "results.md"))
+        self.assertIn(f"{rows['bud', 'a.trace']['summary']['penalty']:.4f}", text)
+
+    def test_references(self):
+        self.wrap("libc", program("kma_libc"))
+        self.compare("--no-instructions", "--no-growth", "--no-plots", traces="a.trace")
+        row = self.rows()["libc", "a.trace"]
+        self.assertEqual((row["kind"], row["failure"]), ("reference", None))
+        self.assertEqual(row["summary"]["memory_source"], "resident set")
+        self.assertGreater(row["summary"]["latency"]["malloc"]["mean"], 0)
+
+    def test_a_trace_of_one_event_and_one_of_none(self):
+        self.write("a.trace", ["REQUEST 0 100"])
+        self.write("b.trace", [])
+        self.compare("--no-references", "--no-instructions", "--no-growth")
+        row = self.rows()["bud", "a.trace"]["summary"]
+        self.assertEqual((row["events"], row["latency"]["malloc"]["count"]), (1, 1))
+        self.assertEqual(row["latency"]["malloc"]["p50"], row["latency"]["malloc"]["max"])
+        self.assertEqual(self.rows()["bud", "b.trace"]["summary"]["events"], 0)
+
+    def test_growth(self):
+        self.compare("--no-references", "--no-instructions", "--no-plots", "--live", "50,100",
+                     traces="b.trace")
+        growth = self.found()["growth"]
+        self.assertEqual([(entry["algorithm"], entry["live"]) for entry in growth],
+                         [("dummy", 50), ("bud", 50), ("dummy", 100), ("bud", 100)])
+        self.assertTrue(all(entry["ns_per_event"] > 0 for entry in growth))
+
+
+class Failures(Case):
+    def test_a_broken_allocator_is_a_marked_row(self):
+        self.wrap("broken", program("broken_overlap"))
+        self.write("b.trace", ["REQUEST 0 500", "REQUEST 1 1000"])
+        done = self.compare(*QUIET, algorithms="dummy,broken,bud", traces="b.trace", status=1)
+        row = self.rows()["broken", "b.trace"]
+        self.assertIsNone(row["summary"])
+        self.assertRegex(row["failure"], r"b\.trace:\d+: .*overlaps")
+        self.assertRegex(done.stdout, r"broken +FAILED: .*overlaps")
+        self.assertIsNone(self.rows()["bud", "b.trace"]["failure"])
+        self.assertIn("overlaps", read(self.path("out", "results.md")))
+
+    def test_other_ends(self):
+        write_script(self.path("bin", "kma_crash"), "#!/bin/sh\nkill -SEGV $$\n")
+        write_script(self.path("bin", "kma_silent"), "#!/bin/sh\nexit 0\n")
+        self.compare(*QUIET, algorithms="missing,crash,silent,bud", traces="b.trace", status=1)
+        said = {row["algorithm"]: row["failure"] for row in self.found()["rows"]}
+        self.assertEqual(said["missing"], "kma_missing is not built")
+        self.assertEqual(said["crash"], "ended by SIGSEGV")
+        self.assertIn("no summary", said["silent"])
+        self.assertIsNone(said["bud"])
+
+    def test_what_was_missing_is_tried_again(self):
+        self.compare(*QUIET, algorithms="late", traces="b.trace", status=1)
+        self.wrap("late", program("kma_bud"))
+        self.compare(*QUIET, algorithms="late", traces="b.trace")
+
+    def test_a_bad_trace_is_one_line(self):
+        with open(self.path("b.trace"), "w", encoding="ascii") as file:
+            file.write("2\nREQUEST 0 10\nFREE 7\n")
+        done = self.compare(*QUIET, status=2)
+        self.assertRegex(done.stderr, r"^compare: .*b\.trace:3: .*\n$")
+        self.assertFalse(os.path.exists(self.path("out", "results.json")))
+
+    def test_wrong_words(self):
+        for more, complaint in ((["--passes", "0"], "--passes"), (["--jobs", "x"], "--jobs"),
+                                (["--page-size", "5000"], "--page-size"),
+                                (["--frob"], "--frob"), (["--page-size", "4096"], "exclude")):
+            with self.subTest(more=more):
+                done = self.compare(*QUIET, *more, status=2)
+                self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+                self.assertIn(complaint, done.stderr)
+        done = self.compare(*QUIET, traces="nowhere.trace", status=2)
+        self.assertIn("nowhere.trace: no such trace", done.stderr)
+        done = self.compare(*QUIET, algorithms="ideal", status=2)
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_a_folder_that_cannot_be_written(self):
+        write_script(self.path("out"), "")
+        done = self.compare(*QUIET, status=2)
+        self.assertEqual(len(done.stderr.splitlines()), 1, done.stderr)
+
+
+class Resuming(Case):
+    def test_nothing_is_repeated(self):
+        self.compare(*QUIET)
+        first = self.runs()
+        self.assertEqual(len(first), 2 * 2 * (1 + plan.TURNS))
+        self.compare(*QUIET)
+        self.assertEqual(self.runs(), first)
+        # More of the matrix: only what is new.
+        self.write("c.trace", simple_events(20))
+        self.compare(*QUIET, traces="a.trace c.trace")
+        self.assertEqual({trace for _, _, trace in self.runs()[len(first):]}, {"c.trace"})
+
+    def test_a_changed_allocator_is_measured_again_and_no_other(self):
+        self.compare(*QUIET)
+        first = self.runs()
+        self.wrap("bud", program("kma_dummy"), before=": changed")
+        self.compare(*QUIET)
+        self.assertEqual({name for name, _, _ in self.runs()[len(first):]}, {"bud"})
+        self.assertEqual(self.rows()["bud", "a.trace"]["summary"]["penalty"],
+                         self.rows()["dummy", "a.trace"]["summary"]["penalty"])
+
+    def interrupted(self, number):
+        """Ends a comparison by a signal when its third run is on; returns the runs it did."""
+        self.wrap("bud", program("kma_bud"), before="sleep 0.3")
+        process = subprocess.Popen(self.command(*QUIET, "--jobs", "1"), cwd=self.folder,
+                                   text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                   env=self.environment())
+        deadline = time.monotonic() + 60
+        while len(self.runs()) < 3 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        self.assertFalse(os.path.exists(self.path("out", "results.json")))
+        return said
+
+    def test_interrupted_it_goes_on(self):
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with self.subTest(number=number):
+                shutil.rmtree(self.path("out"), ignore_errors=True)
+                if os.path.exists(self.path("log")):
+                    os.unlink(self.path("log"))
+                said = self.interrupted(number)
+                if number == signal.SIGTERM:
+                    self.assertEqual(said, "compare: interrupted\n")
+                kept = len([name for name in os.listdir(self.path("out", "runs"))
+                            if name.endswith(".json") and not name.startswith("ideal")])
+                before = len(self.runs())
+                self.assertLessEqual(before - kept, 1)
+                self.compare(*QUIET, "--jobs", "1")
+                self.assertEqual(len(self.runs()) - before, 2 * 2 * (1 + plan.TURNS) - kept)
+
+    def test_two_at_once_are_refused(self):
+        self.wrap("bud", program("kma_bud"), before="sleep 0.5")
+        process = subprocess.Popen(self.command(*QUIET), cwd=self.folder,
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                   env=self.environment())
+        try:
+            deadline = time.monotonic() + 60
+            while not self.runs() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            done = self.compare(*QUIET, status=2)
+            self.assertEqual(done.stderr, "compare: out: another comparison is writing here\n")
+        finally:
+            process.communicate(timeout=120)
+
+    def test_half_an_outcome_is_none(self):
+        self.compare(*QUIET)
+        first = self.runs()
+        victim = next(name for name in os.listdir(self.path("out", "runs"))
+                      if re.match(r"times-bud-a.*\.json", name))
+        with open(self.path("out", "runs", victim), "w", encoding="ascii") as file:
+            file.write('{"summ')
+        self.compare(*QUIET)
+        self.assertEqual(self.runs()[len(first):], [("bud", "times", "a.trace")])
+
+
+class Parts(unittest.TestCase):
+    def test_the_curve_of_the_tail_is_exact(self):
+        self.assertEqual(jobs.tail_curve([5, 1, 1, 3]), [(1, 1.0), (3, 0.5), (5, 0.25)])
+        self.assertEqual(jobs.tail_curve([2]), [(2, 1.0)])
+        self.assertEqual(jobs.tail_curve([]), [])
+
+    def test_a_long_curve_keeps_its_ends_and_its_shape(self):
+        times = [i * 0.5 for i in range(20000)]
+        curve = jobs.tail_curve(times)
+        self.assertLessEqual(len(curve), jobs.CURVE_POINTS + 1)
+        self.assertEqual((curve[0], curve[-1]), ((0, 1.0), (9999.5, 1 / 20000)))
+        for ns, share in curve:
+            self.assertAlmostEqual(share, sum(t >= ns for t in times) / len(times))
+        # No step in the logarithm of the share that could be seen.
+        steps = [math.log10(a[1] / b[1]) for a, b in zip(curve, curve[1:])]
+        self.assertLess(max(steps[:-2]), 0.31)
+
+    def test_requested_bytes_leave_out_what_is_too_large(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".trace") as file:
+            file.write(trace_text("REQUEST 0 8184", "REQUEST 1 8185", "FREE 1", "FREE 0"))
+            file.flush()
+            self.assertEqual(list(jobs.requested_after_events(file.name, 8184)),
+                             [8184, 8184, 8184, 0])
+
+    def test_time_left(self):
+        self.assertEqual([schedule.duration(s) for s in (0.2, 40, 89, 100, 5400, 7500)],
+                         ["1 s", "40 s", "89 s", "2 min", "1 h 30 min", "2 h 5 min"])
+        estimate = schedule.Estimate()
+        short, long = (jobs.Job("memory", "bud", "t", 8192, "p", weight) for weight in (10, 1e6))
+        guess = estimate.of(long)
+        # A short job says next to nothing of a long one, a long one nearly all.
+        estimate.learn(short, 1)
+        self.assertLess(estimate.of(long), guess + 20)
+        for _ in range(10):
+            estimate.learn(long, 20)
+        self.assertAlmostEqual(estimate.of(long), 20, delta=1)
+
+    def test_labels(self):
+        self.assertEqual(results.label("t", 8192), "t, 8,192-byte pages")
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("KMA_BUILD", BUILD)
+    unittest.main()
