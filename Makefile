@@ -170,6 +170,7 @@ BROKEN = $(shell sed -n '/^enum fault/,/^}/s/^    \([a-z_]*\),.*/\1/p' tests/bro
 
 test: need-test ## run every test; the last line says how many passed
 	@$(MAKE) -s --no-print-directory all test-programs
+	@$(MAKE) -s --no-print-directory COUNTED=1 executables
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
 		$(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:

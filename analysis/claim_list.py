@@ -251,7 +251,7 @@ CLAIMS = [
           "A block has no header, so a request of a power of two takes just that.",
           ("p2fl", "mck2"), judge_exact_fit, steady=("powers",)),
     Claim("mck-faster", "McKusick-Karels is faster than first fit", MCKUSICK_KARELS,
-          "Lists of power-of-two buffers are quicker than first fit, at the price of space.",
+          "Taking a buffer from a list of its power of two is quicker than first fit.",
           ("rm", "mck2"), judge_faster_than_first_fit, races=(("mck2", "rm"),),
           steady=("powers",)),
     Claim("utilization", "Who uses memory best", VAHALIA,

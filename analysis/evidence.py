@@ -12,7 +12,11 @@ import measure
 import steady
 
 SEED = 1989
-SIZES = "8 to 511 bytes"
+
+ABOUT_STEADY = """Beside the traces there are steady states: so many blocks are live; {exchanges:,} times a
+random one of them is freed and another is requested. Their sizes are 8 to 511 bytes,
+every ratio of sizes equally likely; in "one size" all are of 64 bytes; in "powers of two"
+16 to 4,096 bytes, each power equally likely."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,12 +1,15 @@
 """Instructions of each kma_malloc and kma_free, counted by valgrind's callgrind.
 
-Times differ from run to run; these counts do not. Callgrind adds up what is executed
-within the two functions and writes a profile, a "part", whenever one returns. Of a part
-only the function and the sum are of use. There is a part a call, hundreds of bytes each,
-so they come through a named pipe and are never on a disk. The driver's --operations says
-which events have a call at all, in the same order.
+Times differ from run to run; these counts do not. They depend on the compiler, and a
+little on the processor, for which the C library picks its memset.
+
+Callgrind adds up what is executed within the two functions and writes a profile, a
+"part", whenever one returns. Of a part only the function and the sum are of use. There is
+a part a call, hundreds of bytes each, so they come through a named pipe and are never on
+a disk. The driver's --operations says which events have a call at all, in the same order.
 """
 
+import collections
 import contextlib
 import dataclasses
 import fcntl
@@ -41,11 +44,7 @@ COMMANDS = {"malloc": "REQUEST", "free": "FREE"}
 NO_VALGRIND = measure.Passing("valgrind is not installed (analysis/need valgrind)")
 
 
-@dataclasses.dataclass(frozen=True)
-class Call:
-    event: int  # counted from 0
-    command: str
-    size: int
+Call = collections.namedtuple("Call", "event command size")  # events counted from 0
 
 
 @dataclasses.dataclass
@@ -121,9 +120,9 @@ def callgrind(program, trace, out, options, preload, max_pages):
         return NO_VALGRIND
     # Bound late, the first call of a function of the C library would count the linker's work.
     return measure.launch("/usr/bin/env", [
-        "LD_BIND_NOW=1", "valgrind", "--tool=callgrind", "--command-line-only=yes", "-q", f"--log-file={os.devnull}",
-        f"--callgrind-out-file={out}", "--dump-line=no", *options, program,
-        "--calls-only", "--max-pages", str(max_pages), trace], preload=preload)
+        "LD_BIND_NOW=1", "valgrind", "--tool=callgrind", "--command-line-only=yes", "-q",
+        f"--log-file={os.devnull}", f"--callgrind-out-file={out}", "--dump-line=no", *options,
+        program, "--calls-only", "--max-pages", str(max_pages), trace], preload=preload)
 
 
 def calls_of(program, trace, folder, preload, max_pages):

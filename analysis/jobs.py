@@ -20,7 +20,7 @@ from common import written_aside
 from series import BadData, disagreement, read_series
 
 # Part of every name in the store: another number when an outcome's form changes.
-STORE_FORMAT = 1
+STORE_FORMAT = 2
 
 # Points of a latency curve; more cannot be told apart in a picture.
 CURVE_POINTS = 400
@@ -47,8 +47,8 @@ class Job:
 
     def name(self, hashes):
         """Of its outcome in the store."""
-        told = [STORE_FORMAT, self.kind, self.algorithm, self.page_size, self.passes, self.max_pages,
-                self.turn, self.word, self.machine if self.timed else "",
+        told = [STORE_FORMAT, self.kind, self.algorithm, self.page_size, self.passes,
+                self.max_pages, self.turn, self.word, self.machine if self.timed else "",
                 *(hashes.of(path) for path in (self.program, self.trace, self.preload))]
         digest = hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
         label = re.sub(r"[^A-Za-z0-9._-]", "_", measure.trace_name(self.trace))[:40]
@@ -111,7 +111,11 @@ def _drive(job, scratch, *options):
 
 def _series(path, summary, sampled):
     series = read_series(path)
-    why = None if sampled else disagreement(series, summary)
+    if sampled:
+        series.slice_length = max(1, -(-summary["events"] // max(1, series.events)))
+        series.events = summary["events"]
+        return dataclasses.asdict(series)
+    why = disagreement(series, summary)
     if why is not None:
         raise BadData(why)
     return dataclasses.asdict(series)

@@ -1,4 +1,4 @@
-"""kma_output.png: requested bytes and page bytes over a trace, a panel an algorithm.
+"""kma_output: requested bytes and page bytes over a trace, a panel an algorithm.
 
 Most algorithms hold similar amounts, so their curves would hide each other in one
 frame, and the few that hold many times as much would flatten all others. Hence small
@@ -7,23 +7,21 @@ panels on one common scale; a panel that does not fit it gets its own and says s
 
 import statistics
 
+import results
 import style
-from plotting import (data_block, draw, event_axis, event_unit, label, margins, side_label,
+from plotting import (GUIDE, LEFT, RIGHT, WIDTH, Sheet, data_block, event_axis, event_unit, over_events, shortened,
                       size_text, tic_step, unit_for)
 
 # In pixels; PANEL_HEIGHT includes what stands above a panel and its numbers below.
-WIDTH, PANEL_HEIGHT, FONT = 1600, 370, 15
-HEAD, FOOT = 124, 40
-LEFT, RIGHT, GAP = 84, 34, 60
-PANEL_HEAD, PANEL_GAP = 72, 46
+PANEL_HEIGHT, PANEL_HEAD, PANEL_FOOT = 400, 102, 46
+HEAD, FOOT, GAP = 124, 40, 84
 
 # A panel whose peak is beyond this many times the median gets a scale of its own.
 SAME_SCALE = 1.5
 
 
-def _layout(count):
-    columns = min(count, 2 if count <= 4 else 3 if count <= 6 else 4)
-    return columns, -(-count // columns)
+def _columns(count):
+    return min(count, 2 if count <= 4 else 3 if count <= 6 else 4)
 
 
 def _ceiling(peak):
@@ -35,95 +33,88 @@ def _common_ceiling(ceilings):
     return max(ceiling for ceiling in ceilings if ceiling <= limit)
 
 
-def _panel_place(number, columns, rows, height):
+def _place(number, columns):
+    """Left, right, top and bottom edge of a panel."""
     row, column = divmod(number, columns)
     width = (WIDTH - LEFT - RIGHT - (columns - 1) * GAP) / columns
-    left = LEFT + column * (width + GAP)
-    tall = (height - HEAD - FOOT) / rows
-    top = height - HEAD - row * tall - PANEL_HEAD
-    bottom = height - HEAD - (row + 1) * tall + PANEL_GAP
-    return left / WIDTH, (left + width) / WIDTH, bottom / height, top / height
+    left, top = LEFT + column * (width + GAP), HEAD + row * PANEL_HEIGHT
+    return left, left + width, top + PANEL_HEAD, top + PANEL_HEIGHT - PANEL_FOOT
 
 
-def _head(row, series, height, marked):
-    left = LEFT / WIDTH
-
-    def at(x, pixels):
-        return f"screen {x:.4f}, screen {1 - pixels / height:.4f}"
-
-    text = label(f"Requested bytes and page bytes over {row.trace}", at(left, 32), 22)
-    text += label(f"{series.events:,} events, pages of {row.summary['page_size']:,} bytes, "
-                  f"at most {size_text(row.summary['peak_requested_bytes'])} requested",
-                  at(left, 66), colour=style.FAINT)
-    text += _swatch(at(left, 109), at(left + 0.02, 93), style.REQUESTED)
-    text += label("requested bytes", at(left + 0.026, 101))
-    line = left + 0.145
-    text += (f"set arrow from {at(line, 101)} to {at(line + 0.02, 101)} nohead linewidth 3 "
-             f"linecolor rgb '{style.INK}'\n")
-    text += label("page bytes, in the algorithm's colour", at(line + 0.026, 101))
+def _sheet(row, series, height, marked):
+    label = shortened(results.label(row.trace, row.summary["page_size"]), 44)
+    sheet = Sheet(height, f"Requested bytes and page bytes over {label}",
+                  f"{series.events:,} events, at most "
+                  f"{size_text(row.summary['peak_requested_bytes'])} requested")
+    x, y = LEFT, 103
+    sheet.swatch(x, y, style.REQUESTED)
+    sheet.label("requested bytes", x + 42, y)
+    x += 246
+    sheet.line((x, y), (x + 32, y), f"linewidth 3 linecolor rgb '{style.INK}'")
+    sheet.label("page bytes, in the algorithm's colour", x + 42, y)
     if marked:
-        swatch = line + 0.285
-        text += _swatch(at(swatch, 109), at(swatch + 0.02, 93), style.MARKED)
-        text += label("panel with a larger scale; dashed: where the common scale ends",
-                      at(swatch + 0.026, 101))
-    _, unit = event_unit(series.events)
-    return text + label(f"{unit} replayed", at(0.5, height - 20), place="center")
+        x += 470
+        sheet.swatch(x, y, style.MARKED)
+        sheet.label("panel with a larger scale; dashed: the common one's end", x + 42, y)
+    sheet.label(f"{event_unit(series.events)[1]} replayed", WIDTH / 2, height - 20,
+                place="center")
+    return sheet
 
 
-def _swatch(corner, opposite, colour):
-    return (f"set object rectangle from {corner} to {opposite} front "
-            f"fillcolor rgb '{colour}' fillstyle solid border linecolor rgb '{style.GRID}'\n")
-
-
-def _marks(ceiling, common):
+def _mark(sheet, ceiling, common, place):
     """Tells a panel that has a scale of its own from all others."""
+    _, right, top, _ = place
     end = common / ceiling
-    return (f"set object 9 rectangle from graph 0, graph 0 to graph 1, graph 1 behind "
-            f"fillcolor rgb '{style.MARKED}' fillstyle solid noborder\n"
-            f"set arrow from graph 0, graph {end:.5f} to graph 1, graph {end:.5f} nohead "
-            f"dashtype 2 linecolor rgb '{style.FAINT}'\n" +
-            label(f"scale x {1 / end:.1f}", "graph 1, graph 1 offset 0, 2.1",
-                  place="right"))
+    sheet.background(style.MARKED)
+    sheet.add(f"set arrow from graph 0, graph {end:.5f} to graph 1, graph {end:.5f} nohead "
+              f"{GUIDE}\n")
+    sheet.label(f"scale x {1 / end:,.{1 if end > 0.1 else 0}f}", right, top - 44, place="right")
 
 
-def _panel(number, row, series, ceiling, divisor):
-    event_divisor, _ = event_unit(series.events)
-    colour = style.colour(row.algorithm)
-    curves = (series.requested.mean, series.paged.mean, series.paged.low, series.paged.high)
-    block = f"$panel{number}"
-    text = data_block(block[1:], [[x / event_divisor for x in series.index]] +
-                      [[value / divisor for value in curve] for curve in curves])
-    text += label(row.algorithm, "graph 0, graph 1 offset 0, 2.1", 18, colour, bold=True)
-    text += label(f"penalty {row.summary['penalty']:.3f}, "
-                  f"peak {row.summary['pages']['peak']:,} pages",
-                  "graph 0, graph 1 offset 0, 0.8")
-    text += event_axis(series.events, 4)
-    text += f"set yrange [0:{ceiling / divisor:.7g}]\n"
-    text += f"set ytics {tic_step(ceiling / divisor, 5):g}\n"
-    area, line = ("fillsteps", "steps") if series.exact else ("filledcurves y1=0", "lines")
-    text += (f"plot {block} using 1:2 with {area} fillcolor rgb "
-             f"'{style.REQUESTED}' fillstyle solid, "
-             f"{block} using 1:4:5 with filledcurves fillcolor rgb '{colour}' "
-             f"fillstyle transparent solid 0.35 noborder, "
-             f"{block} using 1:3 with {line} linewidth 2.5 linecolor rgb '{colour}'\n")
-    # What a panel has written must not be written again in the next one.
-    return text + "unset object 9\nunset label\nunset arrow\n"
+def _penalty_text(value):
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 0
+    return f"penalty {value:,.{digits}f}"
+
+
+def _head(sheet, row, place):
+    left, _, top, _ = place
+    sheet.label(shortened(row.algorithm, 22), left, top - 74, 18 if len(row.algorithm) < 17 else 15,
+                style.colour(row.algorithm), bold=True)
+    sheet.label(_penalty_text(row.summary["penalty"]), left, top - 44)
+    sheet.label(f"peak {row.summary['pages']['peak']:,} pages", left, top - 18)
+
+
+def _curves(sheet, number, row, one, divisor):
+    colour, block = style.colour(row.algorithm), f"$panel{number}"
+    curves = (one.requested.mean, one.paged.mean, one.paged.low, one.paged.high)
+    sheet.add(data_block(block[1:], over_events(
+        one, *([value / divisor for value in curve] for curve in curves))))
+    return [f"{block} using 1:2 with filledcurves y1=0 fillcolor rgb '{style.REQUESTED}' "
+            "fillstyle solid title 'requested bytes'",
+            f"{block} using 1:4:5 with filledcurves fillcolor rgb '{colour}' "
+            f"fillstyle transparent solid 0.35 noborder title '{row.algorithm}, extremes'",
+            f"{block} using 1:3 with lines linewidth 2.5 linecolor rgb '{colour}' "
+            f"title '{row.algorithm}'"]
 
 
 def output_picture(rows, series):
     """`series` by algorithm; `rows` passed, in the order of the panels."""
-    columns, lines = _layout(len(rows))
-    height = HEAD + FOOT + lines * PANEL_HEIGHT
+    columns = _columns(len(rows))
+    height = HEAD + FOOT + -(-len(rows) // columns) * PANEL_HEIGHT
     ceilings = [_ceiling(max(series[row.algorithm].paged.high)) for row in rows]
     common = _common_ceiling(ceilings)
     divisor, unit = unit_for(common)
-    script = "set multiplot\n" + _head(rows[0], series[rows[0].algorithm], height,
-                                       max(ceilings) > common)
+    sheet = _sheet(rows[0], series[rows[0].algorithm], height, max(ceilings) > common)
     for number, (row, ceiling) in enumerate(zip(rows, ceilings)):
-        script += margins(*_panel_place(number, columns, lines, height))
+        place, one = _place(number, columns), series[row.algorithm]
+        scale = max(ceiling, common) / divisor
+        sheet.panel(*place)
         if number % columns == 0:
-            script += side_label(unit, 18)
+            sheet.side_label(unit)
         if ceiling > common:
-            script += _marks(ceiling, common)
-        script += _panel(number, row, series[row.algorithm], max(ceiling, common), divisor)
-    return draw(script, WIDTH, height, FONT)
+            _mark(sheet, ceiling, common, place)
+        _head(sheet, row, place)
+        sheet.add(event_axis(one.events, 4))
+        sheet.add(f"set yrange [0:{scale:.7g}]\nset ytics {tic_step(scale, 5):g}\n")
+        sheet.plot(_curves(sheet, number, row, one, divisor))
+    return sheet.picture()

@@ -1,4 +1,4 @@
-"""kma_waste.png: page bytes - requested bytes over a trace, all algorithms in one frame.
+"""kma_waste: page bytes - requested bytes over a trace, all algorithms in one frame.
 
 The axis is logarithmic, since waste differs by a factor of a hundred. What coincides
 there is drawn once more below on a linear axis, so close that it comes apart.
@@ -8,20 +8,20 @@ import math
 import statistics
 
 import style
-from plotting import (data_block, draw, event_axis, event_unit, label, log_tics, margins,
-                      quoted, side_label, unit_for)
+from plotting import (HEAD, LEFT, ROW, Legend, Sheet, data_block, event_axis, event_unit,
+                      line_style, log_axis, over_events, overlaid, shortened, unit_for)
 
-WIDTH, FONT = 1600, 15
-HEIGHT, HEIGHT_WITH_DETAIL = 760, 1300
-LEFT, RIGHT = 0.062, 0.775  # of the picture; the names stand to the right
-MEAN_AT, PEAK_AT = 0.935, 0.985  # the right ends of the numbers beside the names
-ROW_PIXELS = 27  # between two names
+HEIGHT, DETAIL_HEIGHT = 760, 540  # pixels
+FOOT = 86  # pixels below a panel
 
 # Curves whose mean waste is within this factor of the next one need the closer look.
 CLOSE = 1.12
 
 # The closer look leaves out the ends of the trace, where everything falls to nothing.
 DETAIL_FROM, DETAIL_TO = 0.1, 0.9
+
+# Wastes less than a page: its curve would take most of the axis for itself.
+BOUND = "ideal"
 
 
 def close_group(series):
@@ -49,63 +49,44 @@ def spread(wanted, distance, low, high):
     return places
 
 
-def _blocks(series):
+def _block(name):
+    return f"$waste_{name}"
+
+
+def _data(series):
     text = ""
     for name, one in series.items():
-        divisor, _ = event_unit(one.events)
-        text += data_block(f"waste_{name}", [[x / divisor for x in one.index],
-                                             one.waste.mean, one.waste.low, one.waste.high])
+        text += data_block(_block(name)[1:], over_events(one, one.waste.mean, one.waste.low,
+                                                         one.waste.high))
     return text
 
 
-def _curves(names, divisor, floor, shape):
+def _curves(names, divisor, floor):
     """Bands of the extremes below, means above. A floor keeps zero on a log axis."""
     def scaled(column):
-        return f"(${column} < {floor:.9g} ? {floor / divisor:.9g} : ${column} / {divisor})"
+        return (f"(${column} / {divisor})" if floor is None else
+                f"(${column} < {floor:.9g} ? {floor / divisor:.9g} : ${column} / {divisor})")
 
-    bands = [f"$waste_{name} using 1:{scaled(3)}:{scaled(4)} with filledcurves "
-             f"fillcolor rgb '{style.colour(name)}' fillstyle transparent solid 0.22 noborder"
-             for name in names]
-    lines = [f"$waste_{name} using 1:{scaled(2)} with {shape} linewidth 2.5 "
-             f"linecolor rgb '{style.colour(name)}'" for name in names]
-    return "plot " + ", \\\n".join(bands + lines) + "\n"
-
-
-def _shape(series):
-    return "steps" if next(iter(series.values())).exact else "lines"
+    bands = [f"{_block(name)} using 1:{scaled(3)}:{scaled(4)} with filledcurves "
+             f"fillcolor rgb '{style.colour(name)}' fillstyle transparent solid 0.22 noborder "
+             f"title '{name}, extremes'" for name in names]
+    lines = [f"{_block(name)} using 1:{scaled(2)} with lines {line_style(name)} "
+             f"title '{name}'" for name in overlaid(names)]
+    return bands + lines
 
 
 def _short(value):
-    return f"{value:.2f}" if value < 1000 else f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
 
 
-def _names(series, names, positions, unit):
-    """A sample of each line, its name and its mean and largest waste."""
-    text = ""
-    x = RIGHT + 0.012
-    for name, y in zip(names, positions):
-        colour = style.colour(name)
-        one = series[name]
-        text += (f"set arrow from screen {x:.4f}, screen {y:.5f} to screen {x + 0.018:.4f}, "
-                 f"screen {y:.5f} nohead linewidth 4 linecolor rgb '{colour}'\n")
-        text += label(name, f"screen {x + 0.023:.4f}, screen {y:.5f}", 15, colour, bold=True)
-        for value, end in ((one.mean_waste, MEAN_AT), (max(one.waste.high), PEAK_AT)):
-            text += label(_short(value / unit[0]), f"screen {end}, screen {y:.5f}",
-                          place="right")
-    return text
+def _entry(sheet, legend, series, name, y, unit):
+    numbers = (series[name].mean_waste, max(series[name].waste.high))
+    legend.entry(sheet, name, y, [_short(value / unit[0]) for value in numbers])
 
 
-def _names_head(y, unit):
-    return (label(f"mean {unit[1]}", f"screen {MEAN_AT}, screen {y:.5f}",
-                  colour=style.FAINT, place="right") +
-            label("peak", f"screen {PEAK_AT}, screen {y:.5f}",
-                  colour=style.FAINT, place="right"))
-
-
-def _x_axis(events):
-    _, unit = event_unit(events)
-    return (event_axis(events, 8) +
-            f"set xlabel {quoted(unit + ' replayed')} textcolor rgb '{style.INK}'\n")
+def _x_axis(sheet, events):
+    sheet.add(event_axis(events, 8))
+    sheet.foot_label(f"{event_unit(events)[1]} replayed")
 
 
 def _log_floor(series):
@@ -115,75 +96,77 @@ def _log_floor(series):
     return max(1, min(low(one) for one in series.values()) / 2)
 
 
-def _overview(series, ranked, trace, height, group):
+def _overview(sheet, legend, series, ranked, group, bottom):
+    top = HEAD + 24
     floor = _log_floor(series)
     ceiling = 1.3 * max(2 * floor, max(max(one.waste.high) for one in series.values()))
     unit = unit_for(2 * statistics.median(one.mean_waste for one in series.values()))
-    divisor = unit[0]
-    # The plot is the upper part of a taller picture when there is a closer look.
-    bottom, top = 1 - (HEIGHT - 86) / height, 1 - 108 / height
-    wanted = [bottom + (top - bottom) * math.log(max(series[name].mean_waste, floor) / floor)
+    wanted = [-bottom + (bottom - top) * math.log(max(series[name].mean_waste, floor) / floor)
               / math.log(ceiling / floor) for name in ranked]
-    text = label(f"Waste over {trace}", f"screen {LEFT}, screen {1 - 34 / height:.5f}", 22)
-    text += label(f"Waste is page bytes - requested bytes. {_what_is_drawn(series)}",
-                  f"screen {LEFT}, screen {1 - 68 / height:.5f}", colour=style.FAINT)
-    text += _names_head(1 - 92 / height, unit)
-    text += _names(series, ranked,
-                   spread(wanted, ROW_PIXELS / height, bottom, top - 12 / height), unit)
-    text += margins(LEFT, RIGHT, bottom, top) + _x_axis(series[ranked[0]].events)
-    text += "set logscale y\n"
-    text += f"set yrange [{floor / divisor:.7g}:{ceiling / divisor:.7g}]\n"
-    text += f"set ytics ({log_tics(floor / divisor, ceiling / divisor)})\n"
-    text += side_label(f"waste ({unit[1]}), logarithmic", 20)
+    legend.head(sheet, HEAD, (f"mean {unit[1]}", "peak"))
+    for name, place in zip(ranked, spread(wanted, ROW, -bottom, -top - 12)):
+        _entry(sheet, legend, series, name, -place, unit)
+    sheet.panel(LEFT, legend.panels_end, top, bottom)
+    _x_axis(sheet, series[ranked[0]].events)
+    sheet.add(log_axis("y", floor / unit[0], ceiling / unit[0], 16))
+    sheet.side_label(f"waste ({unit[1]}), logarithmic")
     if group:
-        low, high = (max(edge, floor) / divisor for edge in _detail_range(series, group))
-        text += (f"set object 9 rectangle from graph 0, first {low:.7g} to graph 1, "
-                 f"first {high:.7g} behind fillcolor rgb '{style.MARKED}' "
-                 f"fillstyle solid noborder\n")
-    return text + _curves(ranked[::-1], divisor, floor, _shape(series))
+        low, high = (max(edge, floor) / unit[0] for edge in _detail_range(series, group))
+        sheet.add(f"set object rectangle from graph 0, first {low:.7g} to graph 1, "
+                  f"first {high:.7g} behind fillcolor rgb '{style.MARKED}' "
+                  f"fillstyle solid noborder\n")
+    sheet.plot(_curves(ranked[::-1], unit[0], floor))
 
 
-def _what_is_drawn(series):
-    one = next(iter(series.values()))
-    if one.exact:
-        return "Shown after every event."
-    return (f"Line: mean of {one.slice_length:,} events; "
-            "band: from the least to the most of them.")
+def _what_is_drawn(series, without):
+    longest = max(one.slice_length for one in series.values())
+    text = ("shown after every event." if longest == 1 else
+            f"line: mean of {longest:,} events, band: least to most.")
+    return text + (" Left out: ideal, always below one page." if without else "")
 
 
 def _detail_range(series, group):
-    last = len(series[group[0]].index) - 1
-    middle = slice(int(last * DETAIL_FROM), int(last * DETAIL_TO) + 1)
-    low = min(min(series[name].waste.low[middle]) for name in group)
+    low = min(min(_middle(series[name].waste.low)) for name in group)
     high = max(max(series[name].waste.high) for name in group)
     pad = max(1, 0.05 * (high - low))
     return low - pad, high + pad
 
 
-def _detail(series, group, height):
+def _middle(values):
+    last = len(values) - 1
+    return values[int(last * DETAIL_FROM):int(last * DETAIL_TO) + 1]
+
+
+def _detail(sheet, legend, series, group, above):
     low, high = _detail_range(series, group)
     unit = unit_for(high)
-    bottom, top = 86 / height, (height - HEIGHT - 62) / height
-    text = "unset label\nunset arrow\nunset logscale y\nset ytics autofreq\n"
-    text += label("A closer look at the curves that run together in the shaded part above",
-                  f"screen {LEFT}, screen {top + 26 / height:.5f}", 17)
-    text += _names_head(top - 8 / height, unit)
-    text += _names(series, group, [top - (36 + n * ROW_PIXELS) / height
-                                   for n in range(len(group))], unit)
-    text += margins(LEFT, RIGHT, bottom, top) + _x_axis(series[group[0]].events)
-    text += (f"set object 9 rectangle from graph 0, graph 0 to graph 1, graph 1 behind "
-             f"fillcolor rgb '{style.MARKED}' fillstyle solid noborder\n")
-    text += f"set yrange [{low / unit[0]:.7g}:{high / unit[0]:.7g}]\n"
-    text += side_label(f"waste ({unit[1]})", 20)
-    return text + _curves(group[::-1], unit[0], 0, _shape(series))
+    top, bottom = above + 62, sheet.height - FOOT
+    sheet.add("set ytics autofreq\n")
+    sheet.label("A closer look at the curves that run together in the shaded part above",
+                LEFT, top - 26, 17)
+    legend.head(sheet, top + 8, (f"mean {unit[1]}", "peak"))
+    for number, name in enumerate(group):
+        _entry(sheet, legend, series, name, top + 36 + number * ROW, unit)
+    sheet.panel(LEFT, legend.panels_end, top, bottom)
+    _x_axis(sheet, series[group[0]].events)
+    sheet.background(style.MARKED)
+    sheet.add(f"set yrange [{low / unit[0]:.7g}:{high / unit[0]:.7g}]\n")
+    sheet.side_label(f"waste ({unit[1]})")
+    sheet.plot(_curves(group[::-1], unit[0], None))
 
 
 def waste_picture(trace, series):
+    without = BOUND in series and len(series) > 1
+    series = {name: one for name, one in series.items() if not (without and name == BOUND)}
     ranked = sorted(series, key=lambda name: -series[name].mean_waste)
     group = close_group(series)
-    height = HEIGHT_WITH_DETAIL if group else HEIGHT
-    script = _blocks(series) + "set multiplot\n" + _overview(series, ranked, trace, height,
-                                                              group)
+    above = max(HEIGHT, HEAD + FOOT + 60 + len(ranked) * ROW)
+    below = max(DETAIL_HEIGHT, 120 + FOOT + len(group) * ROW) if group else 0
+    legend = Legend(ranked, columns=2)
+    sheet = Sheet(above + below, f"Waste over {shortened(trace, 44)}",
+                  f"Page bytes - requested bytes; {_what_is_drawn(series, without)}")
+    sheet.add(_data(series))
+    _overview(sheet, legend, series, ranked, group, above - FOOT)
     if group:
-        script += _detail(series, group, height)
-    return draw(script, WIDTH, height, FONT)
+        _detail(sheet, legend, series, group, above)
+    return sheet.picture()

@@ -50,6 +50,10 @@ GROUPS = [
          "bytes of blocks behind those requested, part of the page bytes, mean"),
         (Column("external waste", tables.share("external"), "{:.1%}", tables.MEMORY, min),
          "free space in pages held, headers, control data, part of the page bytes, mean"),
+        (Column("internal at peak", tables.share("internal", "at_peak"), "{:.1%}",
+                tables.MEMORY, min), "internal waste when most pages are held"),
+        (Column("external at peak", tables.share("external", "at_peak"), "{:.1%}",
+                tables.MEMORY, min), "external waste when most pages are held"),
         (Column("penalty", figure("penalty"), "{:.4f}", tables.MEMORY, min),
          "mean of (page bytes - requested) / requested")]),
     ("replay", [

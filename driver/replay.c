@@ -223,6 +223,7 @@ void replay_pin(void)
 
 void replay_once(const struct trace *trace, struct block *blocks)
 {
+    CALLGRIND_START_INSTRUMENTATION;
     timed_pass(trace, blocks, 0);
     replay_empty(trace, blocks);
 }

@@ -15,16 +15,18 @@ from shared import ROOT
 LATENCIES = ["mean", "p50", "p99", "p99_9", "max"]
 COLUMNS = ([["summary", "pages", "peak"], ["summary", "peak_page_bytes"],
             ["summary", "utilization_mean"], ["summary", "utilization_at_peak"],
-            "internal", "external", ["summary", "penalty"],
+            ("mean", "internal"), ("mean", "external"), ("at_peak", "internal"),
+            ("at_peak", "external"), ["summary", "penalty"],
             ["summary", "replay", "ns_per_event"], ["summary", "replay", "score"]] +
            [["summary", "latency", call, key] for call in ("malloc", "free") for key in LATENCIES] +
            [["instructions", call, key] for call in ("malloc", "free") for key in ("mean", "worst")])
 
 
 def figure(row, path):
-    if isinstance(path, str):
+    if isinstance(path, tuple):
+        moment, part = path
         split = row["summary"].get("memory")
-        return split and split["mean"][path] / split["mean"]["page_bytes"]
+        return split and split[moment][part] / split[moment]["page_bytes"]
     value = row
     for step in path:
         if value is None or value.get("count") == 0:
