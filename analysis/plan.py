@@ -15,6 +15,7 @@ TURNS = 3
 
 LIVE = (1_000, 10_000, 100_000, 1_000_000)
 GROWTH_PASSES = 2
+LONG_REPLAY = 1_000_000  # events: its own length evens out what happens meanwhile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,10 +95,11 @@ class Plan:
                 if growth.left_out(who[0], live):
                     continue
                 room = growth.pages_for(who[0], live)
+                turns = 1 if events > LONG_REPLAY else TURNS
                 jobs = {"replay": [self._job("replay", build, who, trace,
                                              events * GROWTH_PASSES, max_pages=room,
                                              passes=GROWTH_PASSES, turn=turn)
-                                   for turn in range(TURNS)]}
+                                   for turn in range(turns)]}
                 if self.options.instructions:
                     jobs["total"] = self._job("total", build, who, trace, events,
                                               max_pages=room)

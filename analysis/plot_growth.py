@@ -58,7 +58,7 @@ def growth_picture(growth):
         left = LEFT + number * (width + GAP)
         sheet.label(title, left, HEAD + 14, 18)
         sheet.panel(left, left + width, HEAD + 40, height - FOOT)
-        sheet.add(log_axis("x", min(live) / 1.3, max(live) * 1.3, 5))
+        sheet.add(log_axis("x", min(live) / 1.3, max(live) * 1.3, 5, "{:,.10g}".format))
         sheet.add(log_axis("y", min(values, default=1) / 1.3, max(values, default=1) * 1.3, 12))
         sheet.foot_label("live blocks, logarithmic")
         sheet.side_label(f"{unit}, logarithmic", left)

@@ -63,7 +63,8 @@ def _curves(sheet, call, drawn):
         sheet.add(data_block(block[1:], [xs, ys]))
         curves += [f"{block} using 1:2 with lines {line_style(name)} title '{name}'",
                    f"{block} using 1:2 every ::0::0 with points pointtype 7 "
-                   f"pointsize 1.1 * MARK linecolor rgb '{style.colour(name)}' title '{name}, slowest'"]
+                   f"pointsize 1.1 * MARK linecolor rgb '{style.colour(name)}' "
+                   f"title '{name}, slowest'"]
     return curves
 
 
@@ -82,7 +83,7 @@ def latency_picture(trace_label, latency):
     for number, name in enumerate(ranked):
         legend.entry(sheet, name, HEAD + 60 + ROW * number)
     left = LEFT + 28
-    width = (legend.panels_end - 50 - left - GAP) / 2
+    width = (legend.panels_end - 66 - left - GAP) / 2
     for number, (call, title, drawn) in enumerate(panels):
         start = left + number * (width + GAP)
         sheet.label(title, start, HEAD + 14, 18)

@@ -9,8 +9,8 @@ import statistics
 
 import results
 import style
-from plotting import (GUIDE, LEFT, RIGHT, WIDTH, Sheet, data_block, event_axis, event_unit, over_events, shortened,
-                      size_text, tic_step, unit_for)
+from plotting import (GUIDE, LEFT, RIGHT, WIDTH, Sheet, data_block, event_axis, event_unit,
+                      over_events, shortened, size_text, tic_step, unit_for)
 
 # In pixels; PANEL_HEIGHT includes what stands above a panel and its numbers below.
 PANEL_HEIGHT, PANEL_HEAD, PANEL_FOOT = 400, 102, 46
@@ -110,7 +110,7 @@ def output_picture(rows, series):
         scale = max(ceiling, common) / divisor
         sheet.panel(*place)
         if number % columns == 0:
-            sheet.side_label(unit)
+            sheet.side_label(f"memory ({unit})")
         if ceiling > common:
             _mark(sheet, ceiling, common, place)
         _head(sheet, row, place)

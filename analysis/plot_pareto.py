@@ -174,8 +174,9 @@ class Panel:
             sheet.add(data_block(name, [[point["ns_per_event"]],
                                         [max(point["penalty"], self.y.low)]]))
             curves.append(f"${name} using 1:2 with points pointtype "
-                          f"{MARKERS.get(point['kind'], 7)} pointsize 2 * MARK linecolor rgb "
-                          f"'{style.colour(point['algorithm'])}' title {quoted(point['algorithm'])}")
+                          f"{MARKERS.get(point['kind'], 7)} pointsize 2 * MARK "
+                          f"linecolor rgb '{style.colour(point['algorithm'])}' "
+                          f"title {quoted(point['algorithm'])}")
         return curves
 
 

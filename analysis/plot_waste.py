@@ -9,13 +9,14 @@ import statistics
 
 import style
 from plotting import (HEAD, LEFT, ROW, Legend, Sheet, data_block, event_axis, event_unit,
-                      line_style, log_axis, over_events, overlaid, shortened, unit_for)
+                      line_style, log_axis, over_events, overlaid, shortened, tic_text,
+                      unit_for)
 
 HEIGHT, DETAIL_HEIGHT = 760, 540  # pixels
 FOOT = 86  # pixels below a panel
 
-# Curves whose mean waste is within this factor of the next one need the closer look.
-CLOSE = 1.12
+# Curves are close whose difference is, on average, at most this part of their height.
+CLOSE = 0.08
 
 # The closer look leaves out the ends of the trace, where everything falls to nothing.
 DETAIL_FROM, DETAIL_TO = 0.1, 0.9
@@ -24,17 +25,32 @@ DETAIL_FROM, DETAIL_TO = 0.1, 0.9
 BOUND = "ideal"
 
 
+def _middle(values):
+    last = len(values) - 1
+    return values[int(last * DETAIL_FROM):int(last * DETAIL_TO) + 1]
+
+
+def _samples(one):
+    """As many of each curve, whatever it has been sampled at."""
+    values = _middle(one.waste.mean)
+    return [values[n * len(values) // 100] for n in range(100)]
+
+
+def _close(one, other):
+    apart = sum(abs(a - b) for a, b in zip(one, other))
+    return apart <= CLOSE * max(1, sum(map(abs, one)), sum(map(abs, other)))
+
+
 def close_group(series):
-    """The largest set of algorithms whose mean wastes lie close together, most first."""
-    ranked = sorted(series, key=lambda name: -series[name].mean_waste)
-    best, group = [], ranked[:1]
-    for above, name in zip(ranked, ranked[1:]):
-        if series[above].mean_waste > CLOSE * series[name].mean_waste:
-            group = []
-        group.append(name)
-        if len(group) > max(1, len(best)):
-            best = list(group)
-    return best
+    """The largest set of algorithms whose curves run together, most waste first."""
+    samples = {name: _samples(one) for name, one in series.items()}
+    groups = []
+    for name in sorted(series, key=lambda name: -series[name].mean_waste):
+        near = [group for group in groups
+                if any(_close(samples[name], samples[other]) for other in group)]
+        groups = [group for group in groups if group not in near] + [sum(near, []) + [name]]
+    largest = max(groups, key=len)
+    return sorted(largest, key=lambda name: -series[name].mean_waste) if len(largest) > 1 else []
 
 
 def spread(wanted, distance, low, high):
@@ -76,7 +92,7 @@ def _curves(names, divisor, floor):
 
 
 def _short(value):
-    return f"{value:.2f}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:.2f}" if abs(value) < 1000 else tic_text(round(value))
 
 
 def _entry(sheet, legend, series, name, y, unit):
@@ -90,10 +106,11 @@ def _x_axis(sheet, events):
 
 
 def _log_floor(series):
-    """Low enough for all but the first and last events of the thriftiest algorithm."""
+    """Low enough for all but the first and last events of the thriftiest algorithm, unless it
+    wastes next to nothing for long."""
     def low(one):
-        return sorted(one.waste.mean)[len(one.waste.mean) // 20]
-    return max(1, min(low(one) for one in series.values()) / 2)
+        return max(sorted(one.waste.mean)[len(one.waste.mean) // 20] / 2, one.mean_waste / 40)
+    return max(1, min(low(one) for one in series.values()))
 
 
 def _overview(sheet, legend, series, ranked, group, bottom):
@@ -130,11 +147,6 @@ def _detail_range(series, group):
     high = max(max(series[name].waste.high) for name in group)
     pad = max(1, 0.05 * (high - low))
     return low - pad, high + pad
-
-
-def _middle(values):
-    last = len(values) - 1
-    return values[int(last * DETAIL_FROM):int(last * DETAIL_TO) + 1]
 
 
 def _detail(sheet, legend, series, group, above):

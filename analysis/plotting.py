@@ -45,9 +45,13 @@ def need_gnuplot():
 
 # ---- text and numbers
 
+def printable(text):
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def quoted(text):
     """Gnuplot ends a text at a lone quote and a line at a line break."""
-    return "'" + "".join(c if c.isprintable() else "?" for c in text).replace("'", "''") + "'"
+    return "'" + printable(text).replace("'", "''") + "'"
 
 
 def shortened(text, most):
@@ -115,13 +119,19 @@ def log_places(low, high, most):
     return places[::-(-len(places) // most)]
 
 
-def log_tics(low, high, most, text="{:,.10g}".format):
+def tic_text(value):
+    """Not longer than there is room for beside an axis."""
+    text = f"{value:,.10g}"
+    return text if len(text) <= 6 else f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
+
+
+def log_tics(low, high, most, text):
     """Gnuplot takes the texts for formats."""
     return ", ".join(f"{quoted(text(place).replace('%', '%%'))} {place:.9g}"
                      for place in log_places(low, high, most))
 
 
-def log_axis(axis, low, high, most, text="{:,.10g}".format):
+def log_axis(axis, low, high, most, text=tic_text):
     return (f"set logscale {axis}\nset {axis}range [{low:.9g}:{high:.9g}]\n"
             f"set {axis}tics ({log_tics(low, high, most, text)})\n")
 
@@ -195,7 +205,7 @@ class Sheet:
 
     def side_label(self, text, left=LEFT):
         """Beside the next panel, at the same place whatever its numbers look like."""
-        self.add(f"set label {quoted(text)} at screen {(left - 98) / WIDTH:.5f}, graph 0.5 center "
+        self.add(f"set label {quoted(text)} at screen {(left - 104) / WIDTH:.5f}, graph 0.5 center "
                  f"rotate textcolor rgb '{style.INK}'\n")
 
     def foot_label(self, text):
@@ -257,7 +267,7 @@ class Picture:
         # a font as wide as the PNG's where there is one.
         for found, meant in (
                 ("<title>Gnuplot</title>",
-                 f"<title>{xml.sax.saxutils.escape(quoted(self.title)[1:-1])}</title>"),
+                 f"<title>{xml.sax.saxutils.escape(printable(self.title))}</title>"),
                 ('font-family="sans-serif:Bold"', 'font-family="sans-serif" font-weight="bold"'),
                 ('font-family="sans-serif"',
                  'font-family="DejaVu Sans, Verdana, sans-serif"'),

@@ -16,32 +16,32 @@ COLOURS = {
     "lzbud": "#e69f00",
     "p2fl": "#009e73",
     "mck2": "#cc79a7",
-    "slab": "#7c6bf7",
-    "bt": "#a54a2a",
-    "tlsf": "#69d37e",
-    "champion": "#5710a8",
-    "libc": "#363447",
-    "jemalloc": "#3b0061",
-    "mimalloc": "#2e2500",
-    "tcmalloc": "#4900f2",
+    "slab": "#bd64ff",
+    "bt": "#2a06ea",
+    "tlsf": "#9ec771",
+    "champion": "#5829bc",
+    "libc": "#54466d",
+    "jemalloc": "#524a00",
+    "mimalloc": "#124228",
+    "tcmalloc": "#083482",
     "ideal": "#b4b4b4",
 }
 
 # For an algorithm that has no colour above yet.
 SPARE = ("#6699cc", "#aa4466", "#117733", "#aa4499", "#997700", "#225555")
 
-# Lengths of dash and gap. Algorithms whose curves run close to another's are dashed, all
-# references have short dashes: where two lines touch, colour alone would not do.
-LONG_DASHES, SHORT_DASHES, DOTS = (12, 9), (6, 4), (3, 5)
+# Lengths of dashes and gaps, for where colour alone would not do: algorithms whose curves run
+# close to another's have long dashes, references short ones with dots or without.
+DASHED = (12, 9)
 DASHES = {
-    "rm_best": LONG_DASHES,
-    "lzbud": LONG_DASHES,
-    "mck2": LONG_DASHES,
-    "libc": SHORT_DASHES,
-    "jemalloc": SHORT_DASHES,
-    "mimalloc": SHORT_DASHES,
-    "tcmalloc": SHORT_DASHES,
-    "ideal": DOTS,
+    "rm_best": DASHED,
+    "lzbud": DASHED,
+    "mck2": DASHED,
+    "libc": (7, 4),
+    "jemalloc": (9, 4, 2, 4),
+    "mimalloc": (3, 3),
+    "tcmalloc": (9, 4, 2, 4, 2, 4),
+    "ideal": (3, 6),
 }
 
 REQUESTED = "#c9d3da"  # requested bytes, the same for all algorithms
@@ -64,5 +64,5 @@ def colour(algorithm):
 
 
 def dash(algorithm):
-    """Lengths of dash and gap, or None for a line without gaps."""
+    """Lengths of dashes and gaps, or None for a line without gaps."""
     return DASHES.get(algorithm)

@@ -45,19 +45,13 @@ def share(part, kind="mean"):
     return look_up
 
 
-PAGES_REQUESTED = Column("pages\nrequested", figure("pages", "requested"), "{:d}", MEMORY, min)
 PEAK_PAGES = Column("peak\npages", figure("pages", "peak"), "{:d}", MEMORY, min)
 UTILIZATION_AT_PEAK = Column("utilization\nat peak", figure("utilization_at_peak"),
                              "{:.3f}", MEMORY, max)
 UTILIZATION_MEAN = Column("utilization\nmean", figure("utilization_mean"),
                           "{:.3f}", MEMORY, max)
 PENALTY = Column("penalty", figure("penalty"), "{:.4f}", MEMORY, min)
-MALLOC_MEAN = Column("ns per\nmalloc", figure("latency", "malloc", "mean"), "{:.1f}", TIME, min)
-FREE_MEAN = Column("ns per\nfree", figure("latency", "free", "mean"), "{:.1f}", TIME, min)
 SCORE = Column("score\n(s)", figure("replay", "score"), "{:.6f}", TIME, min)
-
-SUMMARY = [PAGES_REQUESTED, PEAK_PAGES, UTILIZATION_AT_PEAK, UTILIZATION_MEAN, PENALTY,
-           MALLOC_MEAN, FREE_MEAN, SCORE]
 
 
 def _latencies(call):

@@ -8,10 +8,8 @@ import copy
 import io
 import json
 import os
-import re
 import shutil
 import signal
-import struct
 import subprocess
 import sys
 import tempfile
@@ -123,13 +121,13 @@ class Table(unittest.TestCase):
             measure.Row("bud", "t", with_changes(penalty=0.25))]
 
     def test_text_is_exact(self):
-        self.assertEqual("\n".join(tables.text_table(tables.SUMMARY,
+        self.assertEqual("\n".join(tables.text_table(tables.OVERVIEW[:4] + tables.LATENCY[:1],
                                                      tables.by_penalty(self.ROWS))), """\
-               pages   peak  utilization  utilization           ns per  ns per     score
-algorithm  requested  pages      at peak         mean  penalty  malloc    free       (s)
-----------------------------------------------------------------------------------------
-bud                3      2        0.012        0.020   0.2500    20.2    10.5  0.001234
-rm_worst           3      2        0.012        0.020   1.5000    20.2    10.5  0.001234
+            peak  utilization           ns per   malloc
+algorithm  pages         mean  penalty   event  mean ns
+-------------------------------------------------------
+bud            2        0.020   0.2500    12.5     20.2
+rm_worst       2        0.020   1.5000    12.5     20.2
 broken     FAILED: t:7: id 3 overlaps id 1""")
 
     def test_best_value_is_marked_in_colours(self):
@@ -205,88 +203,6 @@ class Style(unittest.TestCase):
         self.assertGreaterEqual(places[-1], 0.1)
 
 
-class Analyze(Case):
-    def analyze(self, algorithms, *arguments, status=0):
-        return self.run_script("analyze", "--algorithms", algorithms, "--trace", "t.trace",
-                               *arguments, status=status)
-
-    def assert_png(self, name, width, least_height):
-        with open(self.path(name), "rb") as file:
-            content = file.read()
-        self.assertEqual(content[:8], b"\x89PNG\r\n\x1a\n")
-        self.assertEqual(content[-8:-4], b"IEND")
-        size = struct.unpack(">II", content[16:24])
-        self.assertEqual(size[0], width)
-        self.assertGreaterEqual(size[1], least_height)
-
-    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
-    def test_pictures(self):
-        self.stub("dummy")
-        self.stub("rm_best")
-        out, _ = self.analyze("dummy,rm_best nothere", status=1)
-        self.assertIn("Pictures: kma_output.png kma_waste.png", out)
-        self.assert_png("kma_output.png", 1600, 400)
-        self.assert_png("kma_waste.png", 1600, 700)
-        self.assertEqual({name for name in os.listdir(self.folder)},
-                         {"t.trace", "tmp", "kma_dummy", "kma_rm_best", "kma_output.png",
-                          "kma_waste.png"})
-
-    def test_failures_are_rows(self):
-        self.stub("bud")
-        self.stub("liar", penalty=0.1)
-        self.stub("broken", "fail")
-        self.stub("crash", "crash")
-        out, _ = self.analyze("broken crash liar nothere bud", "--no-pictures", status=1)
-        for line in (r"broken +FAILED: testsuite/t:7: id 3 overlaps id 1",
-                     r"crash +FAILED: ended by SIGSEGV",
-                     r"liar +FAILED: penalty is 62\.\d+ by the data file, 0\.1\d+ by the summary",
-                     r"nothere +FAILED: kma_nothere is not built",
-                     r"bud +3 +2 +0\.012"):
-            self.assertRegex(out, line)
-        self.assertNotIn("\033", out)
-
-    def test_all_failed(self):
-        out, _ = self.analyze("bud", status=1)
-        self.assertIn("kma_bud is not built", out)
-        self.assertIn("No picture", out)
-        self.assertFalse(os.path.exists(self.path("kma_output.png")))
-
-    def test_results_of_several_traces(self):
-        self.stub("bud")
-        shutil.copy(self.trace, self.path("u.trace"))
-        self.run_script("analyze", "--algorithms", "bud", "--traces", "t.trace,u.trace",
-                        "--no-pictures", "--results", "r.json")
-        rows = measure.load_results(self.path("r.json"))
-        self.assertEqual([(row.algorithm, row.trace) for row in rows],
-                         [("bud", "t.trace"), ("bud", "u.trace")])
-        self.assertNotIn(self.folder, read(self.path("r.json")))
-
-    def test_wrong_usage(self):
-        for arguments in (["--algorithms", "bud"], ["--algorithms", "a/b", "--trace", "t.trace"],
-                          ["--algorithms", "", "--trace", "t.trace"],
-                          ["--algorithms", "bud", "--trace", "nothere"],
-                          ["--algorithms", "bud", "--trace", "t.trace", "--passes", "0"],
-                          ["--algorithms", "bud", "--trace", "t.trace", "--out", "nothere"]):
-            _, complaints = self.run_script("analyze", *arguments, status=2)
-            self.assertRegex(complaints, r"\Aanalyze: [^\n]*\n\Z")
-
-    def test_interrupted_leaves_nothing(self):
-        self.stub("bud", "sleep")
-        for number in (signal.SIGINT, signal.SIGTERM):
-            process = self.start("analyze", "--algorithms", "bud", "--trace", "t.trace",
-                                 "--no-pictures", "--results", "r.json")
-            deadline = time.monotonic() + 30
-            while not os.path.exists(self.path("kma_bud.started")):
-                self.assertLess(time.monotonic(), deadline)
-                time.sleep(0.01)
-            process.send_signal(number)
-            _, complaints = process.communicate(timeout=30)
-            self.assertEqual((process.returncode, complaints), (130, "analyze: interrupted\n"))
-            self.assertEqual(os.listdir(self.scratch), [])
-            os.unlink(self.path("kma_bud.started"))
-        self.assertFalse(os.path.exists(self.path("r.json")))
-
-
 class DocTables(Case):
     DOC = ("# Report\n\nBefore.\n<!-- table:penalty -->\nold\n<!-- /table -->\nAfter.\n\n"
            "<!-- table:latency -->\n<!-- /table -->\n")
@@ -348,6 +264,21 @@ After.
         self.doc(read(self.path("DOC")).replace("0.7500", "0.7501"))
         self.doc_tables("--check", status=1)
 
+    def test_claims_come_from_a_file_of_their_own(self):
+        marks = "<!-- table:claims -->\n{}<!-- /table -->\n"
+        self.doc(marks.format("kept\n"))
+        self.doc_tables()
+        self.assertEqual(read(self.path("DOC")), marks.format("kept\n"))
+        claim = {"cited": "Knuth 1973", "says": "It is so.", "short": "3 of 4",
+                 "verdict": "holds in part"}
+        results.write_json(self.path("claims.json"), {"claims": [claim]})
+        self.doc_tables()
+        self.assertIn("| Knuth 1973: It is so. | 3 of 4 | holds in part |",
+                      read(self.path("DOC")))
+        results.write_json(self.path("claims.json"), {})
+        _, complaints = self.doc_tables(status=2)
+        self.assertIn("claims.json: these are no results of analysis/claims", complaints)
+
     def test_marks_that_are_missing(self):
         for text, complaint in (
                 ("text\n", "DOC: no table to write: a line <!-- table:NAME --> is missing"),
@@ -357,7 +288,7 @@ After.
                 ("\n<!-- /table -->\n", "DOC:2: a table ends, but none has begun"),
                 ("<!-- table:nothere -->\n<!-- /table -->\n",
                  "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
-                 "waste, latency, references, ratio, instructions")):
+                 "waste, latency, references, ratio, instructions, claims")):
             self.doc(text)
             _, complaints = self.doc_tables(status=2)
             self.assertEqual(complaints, f"doc_tables: {complaint}\n")

@@ -182,6 +182,19 @@ class Matrix(Case):
         self.assertEqual(row["latency"]["malloc"]["p50"], row["latency"]["malloc"]["max"])
         self.assertEqual(self.rows()["bud", "b.trace"]["summary"]["events"], 0)
 
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_plots(self):
+        self.compare("--no-references", "--no-instructions", "--live", "50,100")
+        names = {"kma_output", "kma_waste", "kma_utilization", "kma_latency",
+                 "kma_heapmap_dummy", "kma_heapmap_bud"}
+        for folder, expected in ((["a.trace-8192"], names), (["b.trace-8192"], names),
+                                 ([], names | {"kma_pareto", "kma_growth"})):
+            folder = [name.replace("8192", str(self.found()["rows"][0]["page_size"]))
+                      for name in folder]
+            self.assertEqual({name for name in os.listdir(self.path("out", "plots", *folder))
+                              if "." in name and "trace" not in name},
+                             {name + ending for name in expected for ending in (".png", ".svg")})
+
     def test_growth(self):
         self.compare("--no-references", "--no-instructions", "--no-plots", "--live", "50,100",
                      traces="b.trace")
@@ -212,6 +225,30 @@ class Failures(Case):
         self.assertEqual(said["crash"], "ended by SIGSEGV")
         self.assertIn("no summary", said["silent"])
         self.assertIsNone(said["bud"])
+
+    def test_figures_that_contradict_each_other(self):
+        """Curves and summary are counted by different programs."""
+        write_script(self.path("bin", "kma_liar"),
+                     f"""#!{PYTHON}
+import json, subprocess, sys
+subprocess.run([{program("kma_bud")!r}, *sys.argv[1:]], check=True)
+path = sys.argv[sys.argv.index("--json") + 1]
+with open(path) as file:
+    summary = json.load(file)
+if "--output" in sys.argv:
+    summary["penalty"] += 1
+with open(path, "w") as file:
+    json.dump(summary, file)
+""")
+        self.compare(*QUIET, algorithms="liar,bud", traces="b.trace", status=1)
+        self.assertRegex(self.rows()["liar", "b.trace"]["failure"],
+                         r"penalty is .* by the data file, .* by the summary")
+
+    def test_nothing_to_draw(self):
+        self.compare("--no-references", "--no-instructions", "--no-growth", algorithms="missing",
+                     traces="b.trace", status=1)
+        self.assertEqual([name for _, _, files in os.walk(self.path("out", "plots"))
+                          for name in files if "heapmap" in name], [])
 
     def test_what_was_missing_is_tried_again(self):
         self.compare(*QUIET, algorithms="late", traces="b.trace", status=1)
@@ -288,6 +325,8 @@ class Resuming(Case):
                 said = self.interrupted(number)
                 if number == signal.SIGTERM:
                     self.assertEqual(said, "compare: interrupted\n")
+                    self.assertEqual([name for name in os.listdir(self.folder)
+                                      if name.startswith("kma-")], [])
                 kept = len([name for name in os.listdir(self.path("out", "runs"))
                             if name.endswith(".json") and not name.startswith("ideal")])
                 before = len(self.runs())
