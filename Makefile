@@ -176,6 +176,7 @@ test: need-test ## run every test; the last line says how many passed
 		$(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:
 	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32 valgrind32)
+	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
 test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o

@@ -7,10 +7,11 @@ right and be wrong.
 import dataclasses
 import os
 
+import heapmap
 import measure
 import results
 from common import Refusal
-from series import disagreement
+from series import BadData, disagreement
 
 MAIN_PAGE_SIZE = 8192
 
@@ -120,18 +121,11 @@ def _check_curves(path, rows, curves):
 def read_heapmap(path):
     """Columns of cells, each None or the fullness per mille, and what they stand for."""
     try:
-        with open(path, encoding="ascii") as file:
-            lines = file.read().splitlines()
-        columns, rows, pages_per_row, page_size = map(int, lines[0].split())
-        fields = [line.split() for line in lines[1:]]
-        index = [int(line[0]) for line in fields]
-        cells = [[None if cell == "-" else int(cell) for cell in line[1:]] for line in fields]
-    except (ValueError, IndexError):
-        raise Refusal(f"{path}: this is no heap map of the driver") from None
-    if len(cells) != columns or any(len(column) != rows for column in cells):
-        raise Refusal(f"{path}: it does not hold {columns} columns of {rows} cells")
-    return {"pages_per_row": pages_per_row, "page_size": page_size, "index": index,
-            "cells": cells}
+        found = heapmap.read(path)
+    except BadData as problem:
+        raise Refusal(f"{path}: {problem}") from None
+    return {"pages_per_row": found.pages_per_row, "page_size": found.page_size,
+            "index": found.events, "cells": found.cells}
 
 
 def load(folder):
@@ -180,7 +174,7 @@ def thin_series(series, points=POINTS):
     full = max(count - 2, 0)  # the last slice can be shorter
     weights = [1] + [series["slice_length"]] * full
     if count > 1:
-        weights.append(series["events"] - full * series["slice_length"])
+        weights.append(max(1, series["events"] - full * series["slice_length"]))
 
     def thin(curve):
         return {part: _together(curve[part], weights, size, take)
@@ -207,17 +201,17 @@ def _level(values):
     return LEVELS[1 + round(sum(held) / len(held) / 1000 * (len(LEVELS) - 2))]
 
 
-def thin_heapmap(heapmap):
+def thin_heapmap(grid):
     """Columns are moments: some are left out. Rows are pages: neighbours are averaged."""
-    cells = heapmap["cells"]
+    cells = grid["cells"]
     wide = min(len(cells), HEAT_COLUMNS)
     kept = [round(n * (len(cells) - 1) / max(wide - 1, 1)) for n in range(wide)]
     together = max(1, -(-len(cells[0]) // HEAT_ROWS)) if cells else 1
     text = "".join(_level(cells[column][first:first + together]) for column in kept
                    for first in range(0, len(cells[column]), together))
     return {"rows": len(text) // max(wide, 1), "cells": text,
-            "pages_per_row": heapmap["pages_per_row"] * together,
-            "index": [heapmap["index"][column] for column in kept]}
+            "pages_per_row": grid["pages_per_row"] * together,
+            "index": [grid["index"][column] for column in kept]}
 
 
 # ---- what the page's script gets

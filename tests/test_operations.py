@@ -4,12 +4,11 @@ splits, joins and steps."""
 
 import json
 import os
-import re
-import subprocess
 import unittest
 
-from driver_case import BUILD, program, trace_text, simple_events, DriverTest
-from shared import ROOT, without_make
+from counted import build_counted
+from driver_case import program, trace_text, simple_events, DriverTest
+from shared import ROOT
 
 ALGORITHMS = os.environ.get(
     "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2").split()
@@ -102,19 +101,11 @@ class Counted(OperationsTest):
 
     @classmethod
     def setUpClass(cls):
-        cls.folder_of_build = os.path.relpath(BUILD, ROOT) + "-counted"
-        word = re.search(r"-(\d+)", os.path.basename(BUILD))
-        settings = [f"CC={os.environ.get('KMA_CC', 'gcc')}",
-                    f"PAGESIZE={word.group(1) if word else ''}",
-                    f"M32={1 if '-m32' in BUILD else ''}",
-                    f"SANITIZE={'address' if '-sanitize' in BUILD else ''}"]
-        targets = [f"{cls.folder_of_build}/kma_{name}" for name in ALGORITHMS]
-        subprocess.run(["make", "-s", "COUNTED=1", *settings, *targets], cwd=ROOT,
-                       check=True, env=without_make())
+        cls.counted = build_counted(ALGORITHMS)
 
     def counts(self, algorithm, trace):
         """{event index: (command, splits, joins, steps)}"""
-        name = os.path.join(ROOT, self.folder_of_build, f"kma_{algorithm}")
+        name = os.path.join(self.counted, f"kma_{algorithm}")
         return {index: (row[0], *map(int, row[4:]))
                 for index, row in self.operations(name, trace).items()}
 
@@ -194,7 +185,7 @@ class Counted(OperationsTest):
     def test_counting_changes_nothing_else(self):
         self.write("t", trace_text(*simple_events(3000)))
         for algorithm in ALGORITHMS:
-            name = os.path.join(ROOT, self.folder_of_build, f"kma_{algorithm}")
+            name = os.path.join(self.counted, f"kma_{algorithm}")
             counted = self.operations(name, "t")
             self.assertEqual({index: row[:4] for index, row in counted.items()},
                              {index: row[:4] for index, row in
