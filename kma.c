@@ -115,7 +115,8 @@ static void measure(const struct task *task, struct results *results)
     if (timed) {
         pool_warm(results->pages.peak_pages);
         replay_pin();
-        results->time = replay_timed(trace, task->blocks, task->options->passes);
+        results->time =
+            replay_timed(trace, task->blocks, task->options->passes, details);
     }
     if (task->options->competition)
         print_score(results);

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import statistics
 
 import growth
 import instructions
@@ -9,9 +10,16 @@ import measure
 import references
 from jobs import Job
 
-# Every timed run is repeated in processes of its own: where a process lies in memory is
-# another thing that must not decide who is fast.
-TURNS = 3
+# Every timed run is repeated in processes of its own, in turn with those of the others:
+# where a process lies in memory must not decide who is fast, nor a slow second of the
+# machine.
+TURNS = 5
+GROWTH_TURNS = 3
+
+# A short trace is replayed more often, until a run has timed so many events: a moment that
+# some interruption fills tells nothing.
+LEAST_TIMED = 500_000
+MOST_PASSES = 10_000
 
 LIVE = (1_000, 10_000, 100_000, 1_000_000)
 GROWTH_PASSES = 2
@@ -73,7 +81,7 @@ class Plan:
                     "memory": self._job("ideal", build, bound, trace, events)}
 
     def _of_row(self, build, trace, who, events):
-        passes = self.options.passes
+        passes = max(self.options.passes, min(MOST_PASSES, -(-LEAST_TIMED // events)))
         jobs = {"memory": self._job("memory", build, who, trace, events),
                 "times": [self._job("times", build, who, trace, events * passes * 2,
                                     passes=passes, turn=turn) for turn in range(TURNS)]}
@@ -95,7 +103,7 @@ class Plan:
                 if growth.left_out(who[0], live):
                     continue
                 room = growth.pages_for(who[0], live)
-                turns = 1 if events > LONG_REPLAY else TURNS
+                turns = 1 if events > LONG_REPLAY else GROWTH_TURNS
                 jobs = {"replay": [self._job("replay", build, who, trace,
                                              events * GROWTH_PASSES, max_pages=room,
                                              passes=GROWTH_PASSES, turn=turn)
@@ -118,7 +126,7 @@ def _worst(summary, counts, operations):
 
 
 def _best_turn(outcomes):
-    """The turn whose calls took the least time in all."""
+    """The outcome whose calls took the least time in all."""
     def spent(outcome):
         return sum(figures["count"] * figures["mean"]
                    for figures in outcome["summary"]["latency"].values()
@@ -126,22 +134,23 @@ def _best_turn(outcomes):
     return min(outcomes, key=spent)
 
 
-def _replay(summary, outcomes):
-    """Over all turns: the least, the median of the medians, and each turn's least."""
+def _replay(summary, outcomes, disturbed):
+    """Over all turns: the least of all, each turn's least, and the median of these."""
     turns = [outcome["summary"]["replay"] for outcome in outcomes]
-    least = min(turn["min_s"] for turn in turns)
+    each = [turn["min_s"] for turn in turns]
+    least = min(each)
     events = summary["events"]
     return dict(turns[0], min_s=least,
-                median_s=sorted(turn["median_s"] for turn in turns)[len(turns) // 2],
+                median_s=statistics.median(each), turns_s=each,
+                disturbed_turns=disturbed,
                 ns_per_event=least * 1e9 / events if events else 0,
-                score=least * (1 + summary["penalty"]),
-                turns_s=[turn["min_s"] for turn in turns])
+                score=least * (1 + summary["penalty"]))
 
 
 EXACT = ("pages", "peak_requested_bytes", "penalty", "memory")
 
 
-def row_of(build, trace, who, jobs, outcomes):
+def row_of(build, trace, who, jobs, outcomes, calm):
     """A measure.Row and what curves.json keeps of it."""
     name, kind, _, _ = who
     row = measure.Row(name, measure.trace_name(trace), kind=kind, page_size=build.page_size)
@@ -156,6 +165,10 @@ def row_of(build, trace, who, jobs, outcomes):
               "heapmap": memory.get("heapmap") and f"runs/{memory['heapmap']}"}
     if not turns:
         return row, curves
+    # Turns during which the core was shared count only where there are no others.
+    undisturbed = [turn for turn in turns if calm.holds(turn)]
+    disturbed = len(turns) - len(undisturbed)
+    turns = undisturbed or turns
     timed = _best_turn(turns)
     if kind == measure.ALGORITHM:
         for figure in EXACT:
@@ -166,7 +179,7 @@ def row_of(build, trace, who, jobs, outcomes):
     row.summary.update({part: timed["summary"][part]
                         for part in ("timer", "latency", "worst")})
     row.summary["mode"] = "both"
-    row.summary["replay"] = _replay(row.summary, turns)
+    row.summary["replay"] = _replay(row.summary, turns, disturbed)
     counts = outcomes.get(jobs.get("instructions"), {})
     row.instructions = counts.get("figures")
     row.instructions_failure = counts.get("failure")

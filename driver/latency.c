@@ -4,6 +4,7 @@
 #include <string.h>
 #include "latency.h"
 #include "pool.h"
+#include "probe.h"
 #include "progress.h"
 #include "run.h"
 
@@ -52,9 +53,11 @@ void latency_measure(struct latency *latency, const struct trace *trace,
     if (latency->ticks == NULL)
         run_refuse("%s: no memory for %zu events", trace->path, trace->count);
     memset(latency->ticks, 0xff, (trace->count + 1) * sizeof *latency->ticks);
+    struct probe probe = {.count = 0};
     timer_begin(&latency->timer);
     progress_begin("timing calls", trace->count * (size_t)passes);
     for (int pass = 0; pass < passes; pass++) {
+        probe_before(&probe, pass, passes);
         for (size_t k = 0; k < trace->count; k++) {
             run_at(k);
             time_event(latency, trace, k, &blocks[trace->events[k].slot]);
@@ -64,6 +67,7 @@ void latency_measure(struct latency *latency, const struct trace *trace,
         replay_empty(trace, blocks);
     }
     timer_calibrate(&latency->timer);
+    latency->probe = probe_median(&probe);
 }
 
 bool latency_has_call(const struct latency *latency, size_t event)

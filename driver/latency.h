@@ -12,6 +12,7 @@
 struct latency {
     struct timer timer;
     int passes;
+    double probe;    /* ns, see probe.h */
     uint32_t *ticks; /* by event, the timer's overhead included */
 };
 

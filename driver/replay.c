@@ -5,6 +5,7 @@
 #include <time.h>
 #include "check.h"
 #include "pool.h"
+#include "probe.h"
 #include "progress.h"
 #include "replay.h"
 #include "run.h"
@@ -243,13 +244,16 @@ static int compare_seconds(const void *a, const void *b)
 }
 
 struct replay_time replay_timed(const struct trace *trace, struct block *blocks,
-                                int passes)
+                                int passes, bool probed)
 {
+    struct probe probe = {.count = 0};
     double *seconds = calloc((size_t)passes, sizeof *seconds);
     if (seconds == NULL)
         run_refuse("%s: no memory for %d passes", trace->path, passes);
     progress_begin("timing", trace->count * (size_t)passes);
     for (int pass = 0; pass < passes; pass++) {
+        if (probed)
+            probe_before(&probe, pass, passes);
         seconds[pass] = timed_pass(trace, blocks, trace->count * (size_t)pass);
         replay_empty(trace, blocks);
     }
@@ -260,6 +264,7 @@ struct replay_time replay_timed(const struct trace *trace, struct block *blocks,
         .least = seconds[0],
         .median =
             passes % 2 == 1 ? seconds[half] : (seconds[half - 1] + seconds[half]) / 2,
+        .probe = probe_median(&probe),
     };
     free(seconds);
     return time;

@@ -78,10 +78,12 @@ struct replay_time {
     int passes;
     double least; /* seconds */
     double median;
+    double probe; /* ns, see probe.h; 0: not probed */
 };
 
-/* Nothing but the calls, timed, `passes` times. */
+/* Nothing but the calls, timed, `passes` times. `probed`: with the probe of probe.h
+ * between them. */
 struct replay_time replay_timed(const struct trace *trace, struct block *blocks,
-                                int passes);
+                                int passes, bool probed);
 
 #endif

@@ -100,6 +100,7 @@ static void put_replay(struct json *json, const struct summary *summary)
     json_real(json, "ns_per_event",
               ratio(time->least * 1e9, (double)summary->trace->count));
     json_real(json, "score", summary_score(time, summary->memory));
+    json_real(json, "probe_ns", time->probe);
     json_close(json, '}');
 }
 
@@ -176,6 +177,7 @@ void summary_write(const struct summary *summary, struct output *output)
     json_count(&json, "passes", (uint64_t)summary->latency->passes);
     put_figures(&json, "malloc", &of_malloc);
     put_figures(&json, "free", &of_free);
+    json_real(&json, "probe_ns", summary->latency->probe);
     json_close(&json, '}');
     put_worst(&json, summary);
     json_close(&json, '}');

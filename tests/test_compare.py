@@ -29,7 +29,7 @@ import plan  # noqa: E402
 import results  # noqa: E402
 import schedule  # noqa: E402
 
-QUIET = ("--no-references", "--no-instructions", "--no-growth", "--no-plots")
+QUIET = ("--retries", "0", "--no-references", "--no-instructions", "--no-growth", "--no-plots")
 
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None),
          "number": (int, float), "boolean": bool}
@@ -274,6 +274,47 @@ with open(path, "w") as file:
         self.assertIn("nowhere.trace: no such trace", done.stderr)
         done = self.compare(*QUIET, algorithms="ideal", status=2)
         self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def shared_core(self, name, probes):
+        """kma_NAME with the probe's time (us) of each timed run set."""
+        write_script(self.path("bin", f"kma_{name}"), f"""#!{PYTHON}
+import json, os, subprocess, sys
+subprocess.run([{program("kma_bud")!r}, *sys.argv[1:]], check=True)
+if "--latency" in sys.argv:
+    with open({self.path("log")!r}, "a") as log:
+        log.write("run\\n")
+    number = sum(1 for _ in open({self.path("log")!r}))
+    path = sys.argv[sys.argv.index("--json") + 1]
+    with open(path) as file:
+        summary = json.load(file)
+    probe = {probes!r}[min(number, len({probes!r})) - 1]
+    summary["replay"].update(probe_ns=probe * 1000, min_s=probe / 1e6)
+    summary["latency"]["probe_ns"] = probe * 1000
+    with open(path, "w") as file:
+        json.dump(summary, file)
+""")
+
+    def timed(self, probes, retries="5"):
+        self.shared_core("shared", probes)
+        self.compare(*QUIET, "--retries", retries, algorithms="shared", traces="b.trace")
+        return len(read(self.path("log")).splitlines()), \
+            self.rows()["shared", "b.trace"]["summary"]["replay"]
+
+    def test_runs_on_a_shared_core_are_repeated(self):
+        runs, replay = self.timed([100, 150, 105, 180, 101, 102, 170, 103])
+        # Turns 2 and 4 were disturbed; of the repeats, the second still is, the third is not.
+        self.assertEqual(runs, plan.TURNS + 3)
+        self.assertEqual(replay["turns_s"], [p / 1e6 for p in (100, 102, 105, 103, 101)])
+        self.assertEqual((replay["median_s"], replay["disturbed_turns"]), (102e-6, 0))
+
+    def test_what_stays_disturbed_is_left_out_and_told(self):
+        runs, replay = self.timed([100, 150, 101, 102, 103, 160], retries="2")
+        self.assertEqual(runs, plan.TURNS + 2)
+        self.assertEqual((len(replay["turns_s"]), replay["disturbed_turns"]), (4, 1))
+
+    def test_without_retries_nothing_is_repeated(self):
+        runs, _ = self.timed([100, 150], retries="0")
+        self.assertEqual(runs, plan.TURNS)
 
     def test_a_folder_that_cannot_be_written(self):
         write_script(self.path("out"), "")
