@@ -124,7 +124,8 @@ report: need-analyze ## measure everything: report/index.html, plots, the tables
 	@$(NEED) valgrind
 	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make report: going on without them' >&2
 	@$(PYTHON) analysis/compare --out report; status=$$?; [ $$status -le 1 ] || exit $$status; \
-	$(MAKE) -s --no-print-directory claims CLAIMS='--json report/claims.json' >report/claims.txt && \
+	$(PYTHON) analysis/claims --bin $(BUILD) --counted $(BUILD)-counted \
+		--json report/claims.json >report/claims.txt; \
 	$(PYTHON) analysis/report --results report --out report && \
 	$(PYTHON) analysis/doc_tables --results report/results.json DOC && \
 	cp $(PICTURES:%=report/plots/%.png) analysis/pictures && exit $$status

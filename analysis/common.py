@@ -62,9 +62,11 @@ def written_aside(path):
         with open(aside, "wb") as out:
             yield out
         os.replace(aside, path)
-    except BaseException:
+    except BaseException as problem:
         with contextlib.suppress(OSError):
             os.unlink(aside)
+        if isinstance(problem, OSError) and problem.filename is None:
+            problem.filename = path  # a full disk does not say where it is
         raise
 
 

@@ -370,6 +370,12 @@ class Common(unittest.TestCase):
                 raise KeyboardInterrupt
             self.assertEqual((read(path), os.listdir(folder)), ("old", ["file"]))
 
+    def test_a_full_disk_is_named(self):
+        with self.assertRaises(OSError) as caught, tempfile.TemporaryDirectory() as folder:
+            with common.written_aside(os.path.join(folder, "file")):
+                raise OSError(28, "No space left on device")
+        self.assertTrue(caught.exception.filename.endswith("file"))
+
     def test_progress_is_for_terminals(self):
         stream = io.StringIO()
         with common.Progress(2, stream) as progress:
