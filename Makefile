@@ -115,7 +115,7 @@ NEED = analysis/need
 
 analyze: need-analyze ## from nothing to pictures: kma_output.png, kma_waste.png and a table
 	@$(PYTHON) analysis/compare --fresh --traces testsuite/5.trace --out build/analyze \
-		--no-references --no-instructions --no-growth
+		--no-references --no-instructions --no-growth --retries 1 --plots kma_output,kma_waste
 	@cp build/analyze/plots/kma_output.png build/analyze/plots/kma_waste.png .
 need-analyze:
 	@$(NEED) $(CC) python3 gnuplot

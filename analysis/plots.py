@@ -1,9 +1,12 @@
 """Every plot of a comparison, as PNG and SVG."""
 
 import os
+import re
+import shutil
 
 import heapmap
 import results
+from common import written_aside
 from measure import ALGORITHM
 from plot_growth import growth_picture
 from plot_heapmap import heapmap_picture
@@ -59,26 +62,44 @@ def _of_workload(rows, curves, folder, workload):
     return drawn
 
 
-def draw_all(found, curves, folder):
-    """Writes them below `folder`: of each trace in a folder of its own, of the last trace
-    (the largest, usually) and of all together beside these. Returns their names."""
-    target = os.path.join(folder, FOLDER)
-    os.makedirs(target, exist_ok=True)
-    rows = found["rows"]
-    everything = {}
-    workloads = results.workloads(rows)
-    for workload in workloads:
-        drawn = _of_workload(rows, curves, folder, workload)
-        place = os.path.join(target, f"{workload[0]}-{workload[1]}")
-        os.makedirs(place, exist_ok=True)
+def _plots_in(folder):
+    return [name for name in sorted(os.listdir(folder)) if re.fullmatch(r"kma_\w+\.(png|svg)", name)]
+
+
+def _emptied(folder):
+    """The folder, without plots of an earlier comparison; other files are not ours."""
+    os.makedirs(folder, exist_ok=True)
+    for name in _plots_in(folder):
+        os.unlink(os.path.join(folder, name))
+    return folder
+
+
+def _copy(source, target):
+    for name in _plots_in(source):
+        with open(os.path.join(source, name), "rb") as file, \
+                written_aside(os.path.join(target, name)) as out:
+            shutil.copyfileobj(file, out)
+
+
+def draw_all(found, curves, folder, wanted=None):
+    """Writes the plots below `folder`: those of each trace in a folder of its own; those of
+    the last trace (the largest, usually) and of all together beside these folders.
+    `wanted`: names, None for all. Returns how many there are."""
+    target = _emptied(os.path.join(folder, FOLDER))
+    rows, count = found["rows"], 0
+
+    def keep(place, drawn):
+        drawn = {name: picture for name, picture in drawn.items()
+                 if wanted is None or name in wanted}
         save(place, drawn)
-        everything.update({f"{workload}/{name}": None for name in drawn})
-        if workload == workloads[-1]:
-            last = drawn
+        return len(drawn)
+
+    for trace, page_size in results.workloads(rows):
+        place = _emptied(os.path.join(target, f"{trace}-{page_size}"))
+        count += keep(place, _of_workload(rows, curves, folder, (trace, page_size)))
+    _copy(place, target)
     points = _points(rows)
-    if points:
-        last["kma_pareto"] = pareto_picture(points)
+    over_all = {"kma_pareto": pareto_picture(points)} if points else {}
     if found["growth"]:
-        last["kma_growth"] = growth_picture(found["growth"])
-    save(target, last)
-    return [*everything, *last]
+        over_all["kma_growth"] = growth_picture(found["growth"])
+    return count + keep(target, over_all)

@@ -195,6 +195,12 @@ class Matrix(Case):
                               if "." in name and "trace" not in name},
                              {name + ending for name in expected for ending in (".png", ".svg")})
 
+    @unittest.skipUnless(shutil.which("gnuplot"), "gnuplot is not installed")
+    def test_some_plots(self):
+        self.compare(*QUIET[:-1], "--plots", "kma_waste", traces="b.trace")
+        self.assertEqual(sorted(os.listdir(self.path("out", "plots")))[1:],
+                         ["kma_waste.png", "kma_waste.svg"])
+
     def test_growth(self):
         self.compare("--no-references", "--no-instructions", "--no-plots", "--live", "50,100",
                      traces="b.trace")
