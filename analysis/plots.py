@@ -15,14 +15,10 @@ from plot_output import output_picture
 from plot_pareto import pareto_picture
 from plot_utilization import utilization_picture
 from plot_waste import waste_picture
-from plotting import need_gnuplot, save
+from plotting import save
 from tables import by_penalty
 
 FOLDER = "plots"
-
-
-def need():
-    need_gnuplot()
 
 
 def _points(rows):
@@ -63,7 +59,8 @@ def _of_workload(rows, curves, folder, workload):
 
 
 def _plots_in(folder):
-    return [name for name in sorted(os.listdir(folder)) if re.fullmatch(r"kma_\w+\.(png|svg)", name)]
+    return [name for name in sorted(os.listdir(folder))
+            if re.fullmatch(r"kma_\w+\.(png|svg)", name)]
 
 
 def _emptied(folder):
