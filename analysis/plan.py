@@ -16,6 +16,9 @@ from jobs import Job
 TURNS = 5
 GROWTH_TURNS = 3
 
+# Where a replay takes a microsecond, the place of a few cache lines is a third of it.
+SHORT_TRACE, TURNS_OF_A_SHORT_TRACE = 1_000, 11  # events
+
 # A short trace is replayed more often, until a run has timed so many events: a moment that
 # some interruption fills tells nothing.
 LEAST_TIMED = 500_000
@@ -41,6 +44,10 @@ def trace_events(path):
             return max(1, min(int(file.readline(64)), os.path.getsize(path)))
     except ValueError:
         return 1
+
+
+def turns_for(events):
+    return TURNS if events >= SHORT_TRACE else TURNS_OF_A_SHORT_TRACE
 
 
 class Plan:
@@ -84,7 +91,8 @@ class Plan:
         passes = max(self.options.passes, min(MOST_PASSES, -(-LEAST_TIMED // events)))
         jobs = {"memory": self._job("memory", build, who, trace, events),
                 "times": [self._job("times", build, who, trace, events * passes * 2,
-                                    passes=passes, turn=turn) for turn in range(TURNS)]}
+                                    passes=passes, turn=turn)
+                          for turn in range(turns_for(events))]}
         if self.options.instructions:
             jobs["instructions"] = self._job("instructions", build, who, trace, events)
         if build.counted and who[1] == measure.ALGORITHM:
