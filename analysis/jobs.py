@@ -87,15 +87,17 @@ class Store:
             return None
 
     def put(self, job, outcome):
+        """Keeps what lasts: a run that may do better next time is not remembered."""
+        if isinstance(outcome.get("failure"), measure.Passing):
+            return
         with written_aside(self.path(job)) as out:
             out.write(json.dumps(outcome).encode())
 
     def run(self, job):
-        """Does the job, keeps its outcome where it lasts, and returns it."""
+        """Does the job, keeps its outcome and returns it."""
         with tempfile.TemporaryDirectory(prefix="kma-compare-") as scratch:
             outcome = KINDS[job.kind].run(job, scratch, self)
-        if not isinstance(outcome.get("failure"), measure.Passing):
-            self.put(job, outcome)
+        self.put(job, outcome)
         return outcome
 
 
@@ -180,10 +182,7 @@ def run_times(job, scratch, store):
 
 def run_replay(job, scratch, store):
     """Only the replay's time: what the growth over live blocks is made of."""
-    json_path = os.path.join(scratch, "json")
-    summary, failure = measure.run(
-        job.program, job.trace, ["--competition", "--passes", str(job.passes),
-                                 "--max-pages", str(job.max_pages)], json_path, preload=job.preload)
+    summary, failure = _drive(job, scratch, "--competition")
     return {"failure": failure} if failure is not None else {"summary": summary}
 
 

@@ -8,6 +8,7 @@ import growth
 import instructions
 import measure
 import references
+import results
 from jobs import Job
 
 # Every timed run is repeated in processes of its own, in turn with those of the others:
@@ -219,10 +220,9 @@ def growth_entry(live, who, jobs, outcomes):
 def correlations(rows):
     """Instructions against ns, over the rows of each workload and over all."""
     known = [row for row in rows if row.summary and row.instructions]
-    groups = [(workload, [row for row in known if (row.trace, row.page_size) == workload])
-              for workload in dict.fromkeys((row.trace, row.page_size) for row in known)]
+    groups = {**results.by_workload(known), (None, None): known}
     found = []
-    for (trace, page_size), members in groups + [((None, None), known)]:
+    for (trace, page_size), members in groups.items():
         entry = {"trace": trace, "page_size": page_size, "rows": len(members)}
         for call in ("malloc", "free"):
             entry[call] = instructions.rank_correlation(

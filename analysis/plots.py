@@ -32,12 +32,12 @@ def _points(rows):
             for row in rows if row.summary and row.summary["replay"]]
 
 
-def _of_workload(rows, curves, folder, workload):
+def _of_workload(workload, rows, curves, folder):
     """The plots of one trace, by name; of one without events or without results, none."""
     trace, page_size = workload
     label = results.label(trace, page_size)
-    rows = by_penalty([row for row in rows if (row.trace, row.page_size) == workload and
-                       row.failure is None and row.summary["events"] > 0])
+    rows = by_penalty([row for row in rows
+                       if row.failure is None and row.summary["events"] > 0])
     if not rows:
         return {}
     found = {row.algorithm: curves[results.key(row)] for row in rows}
@@ -91,9 +91,9 @@ def draw_all(found, curves, folder, wanted=None):
         save(place, drawn)
         return len(drawn)
 
-    for trace, page_size in results.workloads(rows):
+    for (trace, page_size), members in results.by_workload(rows).items():
         place = _emptied(os.path.join(target, f"{trace}-{page_size}"))
-        count += keep(place, _of_workload(rows, curves, folder, (trace, page_size)))
+        count += keep(place, _of_workload((trace, page_size), members, curves, folder))
     _copy(place, target)
     points = _points(rows)
     over_all = {"kma_pareto": pareto_picture(points)} if points else {}

@@ -140,9 +140,8 @@ def load(folder):
         raise _foreign(path) from None
     _check_curves(path, found["rows"], curves)
     heapmaps = {key: read_heapmap(os.path.join(folder, name)) for key, name in maps.items()}
-    runs = [Run(*workload, [row for row in found["rows"]
-                            if (row.trace, row.page_size) == workload])
-            for workload in results.workloads(found["rows"])]
+    runs = [Run(*workload, rows)
+            for workload, rows in results.by_workload(found["rows"]).items()]
     return Comparison(found, curves, heapmaps, runs)
 
 

@@ -14,9 +14,12 @@ from series import Curve, Series
 FORMAT, CURVES_FORMAT = 2, 1
 
 
-def workloads(rows):
-    """(trace, page size) of the rows, in their order."""
-    return list(dict.fromkeys((row.trace, row.page_size) for row in rows))
+def by_workload(rows):
+    """{(trace, page size): its rows}, in the order of the rows."""
+    found = {}
+    for row in rows:
+        found.setdefault((row.trace, row.page_size), []).append(row)
+    return found
 
 
 def label(trace, page_size):
@@ -110,9 +113,7 @@ def markdown(results):
              f"{', commit ' + build['commit'] if build['commit'] else ''}"
              f"{' with changes' if build['modified'] else ''}; {results['date']}; "
              f"least of {results['settings']['passes']} passes"]
-    for trace, page_size in workloads(results["rows"]):
-        rows = [row for row in results["rows"]
-                if (row.trace, row.page_size) == (trace, page_size)]
+    for (trace, page_size), rows in by_workload(results["rows"]).items():
         lines += ["", f"## {label(trace, page_size)}", ""]
         lines += tables.markdown_table(tables.COMPARISON, tables.by_penalty(rows))
         lines += ["", *(f"- {row.algorithm}: {row.failure}" for row in rows if row.failure)]

@@ -68,13 +68,13 @@ class Calm:
 
 
 class Schedule:
-    def __init__(self, store, workers, retries=5, progress=None):
+    def __init__(self, store, workers, retries):
         self.retries = retries
         self.store = store
         self.workers = workers
         self.estimate = Estimate()
         self.outcomes = {}
-        self.progress = progress
+        self.progress = None
 
     def run(self, jobs, fresh=False):
         """Returns {job: outcome} for all of them; `fresh`: whatever is known already."""
@@ -86,7 +86,7 @@ class Schedule:
                 self.outcomes[job] = known
             else:
                 pending.append(job)
-        self.progress = self.progress or Progress(len(pending))
+        self.progress = Progress(len(pending))
         with self.progress:
             self._side_by_side([job for job in pending if not job.timed], pending)
             timed = [job for job in pending if job.timed]

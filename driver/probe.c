@@ -7,8 +7,8 @@
 
 enum { ROUNDS = 100000 };
 
-/* Six chains that do not wait for each other: more than one thread of a core can share
- * without either being slowed. All is in registers, so no cache has a say. */
+/* Six chains that do not wait for each other: one thread can use all that a core has, so
+ * another on the same core slows it. All is in registers, so no cache has a say. */
 static uint64_t work(uint64_t seed)
 {
     uint64_t a = seed, b = seed + 1, c = seed + 2, d = seed + 3, e = seed + 4, f = seed;

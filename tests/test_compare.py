@@ -263,6 +263,15 @@ with open(path, "w") as file:
         self.wrap("late", program("kma_bud"))
         self.compare(*QUIET, algorithms="late", traces="b.trace")
 
+    def test_a_fault_of_the_system_is_not_remembered(self):
+        self.wrap("moody", program("kma_bud"), before=(
+            f'case "$*" in *--latency*) [ -e {self.path("mended")} ] ||'
+            ' { echo "no room" >&2; exit 2; } ;; esac'))
+        self.compare(*QUIET, algorithms="moody", traces="b.trace", status=1)
+        self.assertEqual(self.rows()["moody", "b.trace"]["failure"], "no room")
+        write_script(self.path("mended"), "")
+        self.compare(*QUIET, algorithms="moody", traces="b.trace")
+
     def test_a_bad_trace_is_one_line(self):
         with open(self.path("b.trace"), "w", encoding="ascii") as file:
             file.write("2\nREQUEST 0 10\nFREE 7\n")
