@@ -45,7 +45,7 @@ comma = ,
 BUILD = build/$(notdir $(CC))$(if $(PAGESIZE),-$(PAGESIZE))$(if $(M32),-m32)$(if $(SANITIZE),-sanitize)$(if $(COUNTED),-counted)
 
 PROGRAMS = $(ALGORITHMS:%=kma_%)
-DRIVER_SOURCES = $(filter-out driver/kma_libc.c,$(wildcard driver/*.c))
+DRIVER_SOURCES = $(filter-out driver/kma_%.c,$(wildcard driver/*.c))
 DRIVER = $(DRIVER_SOURCES:%.c=$(BUILD)/%.o)
 ALGORITHM_FILES = $(filter-out kma_page.c,$(wildcard kma_*.c))
 
@@ -79,9 +79,40 @@ $(BUILD)/driver/kma_libc.o: FLAGS += -DKMA_LIBC
 $(BUILD)/kma_libc: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/driver/kma_libc.o
 	$(CC) $(FLAGS) $^ -o $@
 
+# What does nothing: the cost of the replay itself.
+$(BUILD)/driver/kma_nothing.o: FLAGS += -DKMA_NOTHING
+$(BUILD)/kma_nothing: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/driver/kma_nothing.o
+	$(CC) $(FLAGS) $^ -o $@
+
 # The executables one types are copies of those of the settings last made.
 $(PROGRAMS) kma_competition: %: $(BUILD)/% FORCE
 	@cmp -s $< $@ || cp -f $< $@
+
+# ---- recording and converting traces
+
+CAPTURE = record convert info cut merge sample generate
+CAPTURE_PARTS = $(filter-out $(CAPTURE:%=capture/%.c) capture/recorder.c,$(wildcard capture/*.c))
+CAPTURE_DRIVER = compact input json output progress run text trace zstd
+# A kernel is recorded by a 64-bit program.
+TRACEFS = $(if $(M32),,-ltracefs -ltraceevent)
+
+capture: need-capture $(CAPTURE:%=capture/%) capture/librecorder.so ## build what records, converts and shows traces
+need-capture:
+	@$(NEED) $(CC) $(if $(M32),zstd32,zstd.h tracefs)
+$(CAPTURE:%=capture/%) capture/librecorder.so: %: $(BUILD)/% FORCE
+	@cmp -s $< $@ || cp -f $< $@
+$(BUILD)/capture/libcapture.a: $(CAPTURE_PARTS:%.c=$(BUILD)/%.o) $(CAPTURE_DRIVER:%=$(BUILD)/driver/%.o)
+	@rm -f $@
+	ar -cr $@ $^
+$(BUILD)/capture/%.o: FLAGS += $(if $(M32),-DNO_TRACEFS,-I/usr/include/tracefs -I/usr/include/traceevent)
+$(CAPTURE:%=$(BUILD)/capture/%): %: %.o $(BUILD)/capture/libcapture.a
+	$(CC) $(FLAGS) $^ -lzstd $(if $(filter %/record,$@),$(TRACEFS)) -o $@
+# The recorder takes the place of a program's malloc; it is built alone.
+$(BUILD)/capture/librecorder.so: capture/recorder.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(filter-out -fsanitize%,$(FLAGS)) -MMD -MP -fPIC -shared -fno-builtin $< -o $@
+
+.PHONY: capture need-capture
 
 # One command from the sources, as a grader compiles: it needs no driver/ when another
 # kma.c has none.
@@ -100,7 +131,7 @@ competitionAlgorithm: ## print the algorithm in the competition
 
 FORCE:
 # For scripts: everything that can be measured, and where it is.
-executables: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc
+executables: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_nothing
 settings:
 	@printf '%s\n' 'algorithms=$(ALGORITHMS)' 'build=$(BUILD)' 'cc=$(CC)' 'version=$(KMA_VERSION)' \
 		'traces=$(TRACES)' 'flags=$(strip -std=c11 $(CFLAGS) $(if $(M32),-m32))'
@@ -132,7 +163,7 @@ report: need-analyze ## measure everything: report/index.html, plots, the tables
 PICTURES = kma_output kma_waste kma_pareto
 
 bench: need-analyze ## time per event beside glibc's malloc, and against live blocks
-	@$(MAKE) -s --no-print-directory all $(BUILD)/kma_libc
+	@$(MAKE) -s --no-print-directory executables capture
 	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--cache $(BUILD)/bench $(BENCH)
 
@@ -161,9 +192,10 @@ TRACES = $(wildcard testsuite/[0-9].trace)
 # ---- testing
 
 WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2
-C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_latency \
+C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_compact $(BUILD)/test_latency \
 	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%)
 PYTHON_TESTS = $(wildcard tests/test_*.py)
+TRACE_READER = compact input text trace zstd
 TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
 INJECT = -Wl,--wrap=get_page
 
@@ -178,14 +210,16 @@ test: need-test ## run every test; the last line says how many passed
 need-test:
 	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32 valgrind32)
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
-test-programs: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
+test-programs: executables $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/kma_page.o -lcmocka -o $@
 $(BUILD)/test_records: tests/test_records.c
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(INJECT) -lcmocka -o $@
-$(BUILD)/test_trace: tests/test_trace.c $(BUILD)/driver/trace.o $(BUILD)/driver/input.o
-	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/driver/trace.o $(BUILD)/driver/input.o -lcmocka -o $@
+$(BUILD)/test_trace: tests/test_trace.c $(TRACE_READER:%=$(BUILD)/driver/%.o)
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(TRACE_READER:%=$(BUILD)/driver/%.o) -lcmocka -o $@
+$(BUILD)/test_compact: tests/test_compact.c $(BUILD)/capture/libcapture.a
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/capture/libcapture.a -lcmocka -lzstd -o $@
 $(BUILD)/test_latency: tests/test_latency.c $(DRIVER) $(BUILD)/kma_page.o $(BUILD)/kma_dummy.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(DRIVER) $(BUILD)/kma_page.o $(BUILD)/kma_dummy.o -lcmocka -o $@
 define white_box_rule

@@ -14,6 +14,7 @@
 #include "kma.h"
 #include "kma_page.h"
 #include "driver/heapmap.h"
+#include "driver/json.h"
 #include "driver/latency.h"
 #include "driver/memory.h"
 #include "driver/operations.h"
@@ -30,8 +31,8 @@
 struct task {
     const char *program;
     const struct options *options;
-    const struct trace *trace;
-    struct block *blocks;
+    struct trace *trace;
+    struct blocks *blocks;
     struct output *file[FILES]; /* NULL where not asked for */
 };
 
@@ -44,12 +45,50 @@ struct results {
     struct latency latency;
 };
 
-static void load(struct trace *trace, const char *path)
+/* Figures of each event need all of them in memory. */
+static enum trace_use use_of(const struct options *options)
+{
+    for (int i = 0; i < FILES; i++) {
+        if (i != DATA_FILE && options->paths[i] != NULL && !options->read_only)
+            return TRACE_HELD;
+    }
+    if (options->resident)
+        return TRACE_HELD;
+    bool once = !options->competition || options->calls_only || options->read_only;
+    return once ? TRACE_ONCE : TRACE_AGAIN;
+}
+
+static void load(struct trace *trace, const struct options *options)
 {
     struct trace_error why;
+    const char *path = options->trace_path;
     run_reads(path);
-    if (!trace_load(trace, path, &why))
-        run_refuse("%s:%zu: %s", path, why.line, why.text);
+    if (!trace_load(trace, path, use_of(options), &why))
+        run_refuse(why.in_bytes ? "%s: byte %llu: %s" : "%s:%llu: %s", path,
+                   (unsigned long long)why.place, why.text);
+}
+
+/* Reads on to the end of a streamed trace. */
+static void read_only(const struct task *task, const struct timespec *start)
+{
+    struct trace *trace = task->trace;
+    struct chunk chunk;
+    struct timespec end;
+    while (replay_next(trace, task->blocks, &chunk))
+        continue;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    double seconds = (double)(end.tv_sec - start->tv_sec) +
+                     (double)(end.tv_nsec - start->tv_nsec) * 1e-9;
+    run_print("%llu events, %llu bytes, %.6f s\n", (unsigned long long)trace->count,
+              (unsigned long long)trace->bytes, seconds);
+    if (task->file[JSON_FILE] == NULL)
+        return;
+    struct json json = {.stream = output_stream(task->file[JSON_FILE])};
+    json_open(&json, NULL, '{');
+    json_count(&json, "events", trace->count);
+    json_count(&json, "bytes", trace->bytes);
+    json_real(&json, "seconds", seconds);
+    json_close(&json, '}');
 }
 
 /* Early, so that a long run does not end at a folder that cannot be written to. */
@@ -104,7 +143,7 @@ static void check(const struct task *task, struct output *data)
  * touched every page by the time that the second starts. */
 static void measure(const struct task *task, struct results *results)
 {
-    const struct trace *trace = task->trace;
+    struct trace *trace = task->trace;
     bool details = task->file[JSON_FILE] != NULL || task->file[LATENCY_FILE] != NULL;
     bool with_calls = details || task->file[OPERATIONS_FILE] != NULL;
     bool timed = details || task->options->competition;
@@ -171,7 +210,9 @@ int main(int argc, char **argv)
     struct trace trace;
     run_begin(program);
     options_read(&options, argc, argv);
-    load(&trace, options.trace_path);
+    struct timespec start;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    load(&trace, &options);
     if (pool_open(options.max_pages) != 0)
         run_refuse("%s: no address space for %d pages: %s", program, options.max_pages,
                    strerror(errno));
@@ -179,19 +220,22 @@ int main(int argc, char **argv)
         run_note("this algorithm has no kma_audit: nothing is audited");
         options.audit_every = 0;
     }
-    run_replays();
-    struct task task = {.program = program,
-                        .options = &options,
-                        .trace = &trace,
-                        .blocks = replay_blocks(&trace)};
+    run_replays(trace_has_lines(&trace));
+    struct blocks blocks = {0};
+    struct task task = {
+        .program = program, .options = &options, .trace = &trace, .blocks = &blocks};
     open_files(&task);
-    if (options.calls_only)
-        replay_once(&trace, task.blocks);
+    replay_begin(&trace, &blocks);
+    if (options.read_only)
+        read_only(&task, &start);
+    else if (options.calls_only)
+        replay_once(&trace, &blocks);
     else
         play(&task);
-    replay_release_blocks(&trace, task.blocks);
+    replay_release_blocks(&blocks);
     output_finish_all();
-    run_print("Test: PASS\n");
+    if (!options.read_only)
+        run_print("Test: PASS\n");
     trace_release(&trace);
     return 0;
 }

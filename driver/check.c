@@ -20,7 +20,9 @@ enum { GRAIN = 8, WORD_GRAINS = 64, PAGE_WORDS = PAGESIZE / GRAIN / WORD_GRAINS 
 
 static struct {
     const struct trace *trace;
-    struct block *blocks;        /* by slot */
+    const struct blocks *blocks;
+    uint64_t *events;            /* by slot: the event that requested the block */
+    uint32_t event_room;         /* slots that there is an event for */
     const struct block *freeing; /* the block in kma_free now, or NULL */
     char *base;                  /* the page of index 0, once a page was handed out */
     const kma_page_t *table;     /* its descriptor */
@@ -30,6 +32,16 @@ static struct {
     bool own_memory;             /* a block outside the pool is no breach */
 } check;
 
+static uint32_t slot_of(const struct block *block)
+{
+    return (uint32_t)(block - check.blocks->at);
+}
+
+static uint64_t event_of(const struct block *block)
+{
+    return check.events[slot_of(block)];
+}
+
 /* "id 7 (100 bytes at 0x7f31c0de2040, requested in line 12)" */
 struct name {
     char text[160];
@@ -38,10 +50,13 @@ struct name {
 static struct name name_of(const struct block *block)
 {
     struct name name;
+    uint64_t event = event_of(block);
+    bool lines = trace_has_lines(check.trace);
     snprintf(name.text, sizeof name.text,
-             "id %lu (%d bytes at %p, requested in line %zu)",
-             (unsigned long)check.trace->ids[block->event], block->size, block->ptr,
-             trace_line(block->event));
+             "id %lu (%d bytes at %p, requested in %s %llu)",
+             replay_id(check.trace, event, slot_of(block)), block->size, block->ptr,
+             lines ? "line" : "event",
+             (unsigned long long)(lines ? trace_line(event) : event + 1));
     return name;
 }
 
@@ -60,7 +75,7 @@ static const struct block *find_block(uintptr_t start, size_t size,
                                       const struct block *except)
 {
     for (uint32_t slot = 0; slot < check.trace->slots; slot++) {
-        const struct block *block = &check.blocks[slot];
+        const struct block *block = &check.blocks->at[slot];
         uintptr_t at = (uintptr_t)block->ptr;
         if (at != 0 && block != except && at < start + size &&
             start < at + (size_t)block->size)
@@ -111,9 +126,9 @@ static void flip_grains(struct extent extent)
 }
 
 /* Eight bytes that differ from block to block and from place to place in a block. */
-static inline uint64_t pattern(uint32_t event, size_t word)
+static inline uint64_t pattern(uint64_t event, size_t word)
 {
-    uint64_t mixed = (event + UINT64_C(1)) * UINT64_C(0x9e3779b97f4a7c15) +
+    uint64_t mixed = (event + 1) * UINT64_C(0x9e3779b97f4a7c15) +
                      word * UINT64_C(0xd1b54a32d192ed03);
     return mixed ^ mixed >> 32;
 }
@@ -123,11 +138,12 @@ static void fill(const struct block *block)
     char *bytes = block->ptr;
     size_t size = (size_t)block->size;
     size_t at = 0;
+    uint64_t event = event_of(block);
     for (; at + 8 <= size; at += 8) {
-        uint64_t word = pattern(block->event, at / 8);
+        uint64_t word = pattern(event, at / 8);
         memcpy(bytes + at, &word, 8);
     }
-    uint64_t last = pattern(block->event, at / 8);
+    uint64_t last = pattern(event, at / 8);
     memcpy(bytes + at, &last, size - at);
 }
 
@@ -135,9 +151,10 @@ static void check_contents(const struct block *block)
 {
     const char *bytes = block->ptr;
     size_t size = (size_t)block->size;
+    uint64_t event = event_of(block);
     for (size_t at = 0; at < size; at += 8) {
         size_t length = size - at < 8 ? size - at : 8;
-        uint64_t word = pattern(block->event, at / 8);
+        uint64_t word = pattern(event, at / 8);
         if (memcmp(bytes + at, &word, length) == 0)
             continue;
         const unsigned char *expected = (const unsigned char *)&word;
@@ -193,13 +210,26 @@ static const struct pool_observer observer = {
     .bad_free = on_bad_free,
 };
 
-void check_begin(const struct trace *trace, struct block *blocks, bool own_memory)
+void check_begin(const struct trace *trace, const struct blocks *blocks,
+                 bool own_memory)
 {
     check.trace = trace;
     check.own_memory = own_memory;
     check.blocks = blocks;
     pool_set_poison(1);
     pool_set_observer(&observer);
+}
+
+void check_room(uint32_t slots)
+{
+    if (slots <= check.event_room)
+        return;
+    uint32_t room = slots < UINT32_MAX / 2 ? slots * 2 : UINT32_MAX;
+    uint64_t *events = realloc(check.events, room * sizeof *events);
+    if (events == NULL)
+        run_refuse("no memory for the events of %lu blocks", (unsigned long)slots);
+    check.events = events;
+    check.event_room = room;
 }
 
 static bool is_elsewhere(const struct block *block)
@@ -212,11 +242,14 @@ void check_before_request(void)
     check.exhausted = page_stats()->num_in_use == pool_max_pages();
 }
 
-void check_request(const struct block *block)
+void check_request(const struct block *block, uint64_t event)
 {
+    check.events[slot_of(block)] = event;
     if (block->ptr == NULL) {
         if (block->size <= LARGEST_REQUEST)
-            replay_fail_null(check.trace, block->event, check.exhausted);
+            replay_fail_null(check.trace, event,
+                             &(struct event){slot_of(block), block->size},
+                             check.exhausted);
         return;
     }
     uintptr_t at = (uintptr_t)block->ptr;
@@ -260,5 +293,6 @@ void check_end(void)
     pool_set_observer(NULL);
     pool_set_poison(0);
     free(check.grains);
+    free(check.events);
     memset(&check, 0, sizeof check);
 }

@@ -10,11 +10,15 @@
 
 /* From here on the pool is poisoned and watched, until check_end. `own_memory`: blocks
  * may lie outside the pool, where their alignment and contents are all that is checked. */
-void check_begin(const struct trace *trace, struct block *blocks, bool own_memory);
+void check_begin(const struct trace *trace, const struct blocks *blocks,
+                 bool own_memory);
 
-/* Before and after the kma_malloc whose outcome, and event, are in *block. */
+/* To be called before the first event with a slot of `slots` - 1 or above. */
+void check_room(uint32_t slots);
+
+/* Before and after the kma_malloc of event number `event`, whose outcome is in *block. */
 void check_before_request(void);
-void check_request(const struct block *block);
+void check_request(const struct block *block, uint64_t event);
 
 /* Around the kma_free of a live block. */
 void check_before_free(const struct block *block);

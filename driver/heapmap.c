@@ -80,20 +80,20 @@ static void put_cell(const struct heapmap *map, size_t row, FILE *stream)
 }
 
 void heapmap_write(const struct memory *memory, const struct trace *trace,
-                   struct block *blocks, struct output *output)
+                   struct blocks *blocks, struct output *output)
 {
     if (memory->span == 0 && memory->peak_requested > 0)
         run_refuse("%s: no heap map: the allocator holds no page of the pool",
                    trace->path);
     struct heapmap map = open_map(memory, trace);
     FILE *stream = output_stream(output);
-    size_t columns = trace->count < MOST_COLUMNS ? trace->count : MOST_COLUMNS;
+    size_t columns = trace->count < MOST_COLUMNS ? (size_t)trace->count : MOST_COLUMNS;
     size_t column = 0;
     fprintf(stream, "%zu %zu %zu %d\n", columns, map.rows, map.pages_per_row, PAGESIZE);
     progress_begin("mapping the heap", trace->count);
     for (size_t k = 0; k < trace->count; k++) {
         run_at(k);
-        play(&map, &trace->events[k], &blocks[trace->events[k].slot]);
+        play(&map, &trace->events[k], &blocks->at[trace->events[k].slot]);
         if (k < replay_moment(trace, column, columns))
             continue;
         column++;

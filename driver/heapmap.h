@@ -11,6 +11,6 @@
  * of their bytes. The run is refused when the algorithm serves from other memory than
  * the pool's. *memory is measured, the blocks are empty before and after. */
 void heapmap_write(const struct memory *memory, const struct trace *trace,
-                   struct block *blocks, struct output *output);
+                   struct blocks *blocks, struct output *output);
 
 #endif

@@ -34,7 +34,7 @@ static void time_event(struct latency *latency, const struct trace *trace,
         keep(&latency->ticks[number], stop - start);
         *block = (struct block){.ptr = ptr, .size = event->size};
         if (ptr == NULL && event->size <= LARGEST_REQUEST)
-            replay_fail_null(trace, number,
+            replay_fail_null(trace, number, event,
                              page_stats()->num_in_use == pool_max_pages());
     } else if (block->ptr != NULL) {
         uint64_t start = timer_start(timer);
@@ -46,7 +46,7 @@ static void time_event(struct latency *latency, const struct trace *trace,
 }
 
 void latency_measure(struct latency *latency, const struct trace *trace,
-                     struct block *blocks, int passes)
+                     struct blocks *blocks, int passes)
 {
     *latency = (struct latency){.passes = passes};
     latency->ticks = malloc((trace->count + 1) * sizeof *latency->ticks);
@@ -60,7 +60,7 @@ void latency_measure(struct latency *latency, const struct trace *trace,
         probe_before(&probe, pass, passes);
         for (size_t k = 0; k < trace->count; k++) {
             run_at(k);
-            time_event(latency, trace, k, &blocks[trace->events[k].slot]);
+            time_event(latency, trace, k, &blocks->at[trace->events[k].slot]);
             if (k % STRETCH == 0)
                 progress_at(trace->count * (size_t)pass + k);
         }
@@ -154,7 +154,7 @@ size_t latency_worst(const struct latency *latency, const struct trace *trace,
 }
 
 void latency_write(const struct latency *latency, const struct trace *trace,
-                   struct block *blocks, struct output *output)
+                   struct blocks *blocks, struct output *output)
 {
     FILE *stream = output_stream(output);
     for (size_t k = 0; k < trace->count; k++) {

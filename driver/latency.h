@@ -18,7 +18,7 @@ struct latency {
 
 /* The blocks are empty before and after. */
 void latency_measure(struct latency *latency, const struct trace *trace,
-                     struct block *blocks, int passes);
+                     struct blocks *blocks, int passes);
 
 /* An event without a call: the FREE of what was too large to be served. */
 bool latency_has_call(const struct latency *latency, size_t event);
@@ -41,7 +41,7 @@ size_t latency_worst(const struct latency *latency, const struct trace *trace,
 
 /* A line for each event with a call: index, command, size, ns. */
 void latency_write(const struct latency *latency, const struct trace *trace,
-                   struct block *blocks, struct output *output);
+                   struct blocks *blocks, struct output *output);
 
 void latency_release(struct latency *latency);
 

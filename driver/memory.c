@@ -80,15 +80,15 @@ static int64_t occupied(int64_t requested)
                          : -kma_block_size((kma_size_t)-requested);
 }
 
-static struct memory_call play(const struct trace *trace, size_t number,
-                               struct block *block, struct memory_bytes *now)
+static struct memory_call play(const struct trace *trace, uint64_t number,
+                               const struct event *event, struct block *block,
+                               struct memory_bytes *now)
 {
-    const struct event *event = &trace->events[number];
     begin_call();
     int64_t change = replay_event(event, block);
     struct memory_call call = end_call(event->size > 0 || change != 0);
     if (replay_is_denied(event, block))
-        replay_fail_null(trace, number, traffic.exhausted);
+        replay_fail_null(trace, number, event, traffic.exhausted);
     now->requested += (uint64_t)change;
     now->occupied += (uint64_t)occupied(change);
     now->paged = (uint64_t)page_stats()->num_in_use * PAGESIZE;
@@ -134,30 +134,43 @@ void memory_take_means(struct memory *memory)
     memory->ideal_penalty /= (double)memory->moments;
 }
 
-void memory_measure(struct memory *memory, const struct trace *trace,
-                    struct block *blocks, bool with_calls)
+static void play_chunk(struct memory *memory, const struct trace *trace,
+                       const struct chunk *chunk, struct block *blocks,
+                       struct memory_bytes *now)
 {
-    *memory = (struct memory){.knows_occupied = kma_block_size != NULL};
-    if (with_calls) {
-        memory->calls = calloc(trace->count + 1, sizeof *memory->calls);
-        if (memory->calls == NULL)
-            run_refuse("%s: no memory for %zu events", trace->path, trace->count);
-    }
-    const kma_page_stat_t *stats = page_stats();
-    const kma_page_stat_t before = *stats;
-    struct memory_bytes now = {0};
-    memset(&traffic, 0, sizeof traffic);
-    pool_set_observer(&observer);
-    progress_begin("measuring memory", trace->count);
-    for (size_t k = 0; k < trace->count; k++) {
+    for (size_t i = 0; i < chunk->count; i++) {
+        uint64_t k = chunk->first + i;
+        const struct event *event = &chunk->events[i];
         run_at(k);
-        struct memory_call call = play(trace, k, &blocks[trace->events[k].slot], &now);
-        memory_note(memory, &now);
-        if (with_calls)
+        struct memory_call call = play(trace, k, event, &blocks[event->slot], now);
+        memory_note(memory, now);
+        if (memory->calls != NULL)
             memory->calls[k] = call;
         if (k % STRETCH == 0)
             progress_at(k);
     }
+}
+
+void memory_measure(struct memory *memory, struct trace *trace, struct blocks *blocks,
+                    bool with_calls)
+{
+    *memory = (struct memory){.knows_occupied = kma_block_size != NULL};
+    if (with_calls) {
+        memory->calls = calloc((size_t)trace->count + 1, sizeof *memory->calls);
+        if (memory->calls == NULL)
+            run_refuse("%s: no memory for %zu events", trace->path,
+                       (size_t)trace->count);
+    }
+    const kma_page_stat_t *stats = page_stats();
+    const kma_page_stat_t before = *stats;
+    struct memory_bytes now = {0};
+    struct chunk chunk;
+    replay_begin(trace, blocks);
+    memset(&traffic, 0, sizeof traffic);
+    pool_set_observer(&observer);
+    progress_begin("measuring memory", trace->count);
+    while (replay_next(trace, blocks, &chunk))
+        play_chunk(memory, trace, &chunk, blocks->at, &now);
     pool_set_observer(NULL);
     memory->peak_pages = traffic.peak_pages;
     memory->span = traffic.span;

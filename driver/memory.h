@@ -33,7 +33,7 @@ struct memory {
     uint64_t peak_requested;  /* bytes */
     struct memory_bytes peak; /* after the first event with the most page bytes */
     size_t samples;           /* of the resident set; 0 when pages are counted */
-    size_t moments;           /* events after which something is allocated */
+    uint64_t moments;         /* events after which something is allocated */
     struct memory_bytes sum;  /* over the moments */
     double utilization;       /* means over the moments */
     double penalty;
@@ -41,9 +41,9 @@ struct memory {
     struct memory_call *calls; /* by event, if asked for */
 };
 
-/* The blocks are empty before and after. */
-void memory_measure(struct memory *memory, const struct trace *trace,
-                    struct block *blocks, bool with_calls);
+/* The blocks are empty before and after. `with_calls`: of a held trace. */
+void memory_measure(struct memory *memory, struct trace *trace, struct blocks *blocks,
+                    bool with_calls);
 
 /* The same figures from another source of bytes: first a note of every moment, then the
  * means. */

@@ -24,7 +24,7 @@ static void put_counts(FILE *stream, const struct memory_call *call)
 #endif
 
 void operations_write(const struct memory *memory, const struct trace *trace,
-                      struct block *blocks, struct output *output)
+                      struct blocks *blocks, struct output *output)
 {
     FILE *stream = output_stream(output);
     for (size_t k = 0; k < trace->count; k++) {

@@ -9,6 +9,6 @@
  * splits, joins, steps; "-" for each of the last three when they are not counted.
  * *memory is measured with calls, the blocks are empty. */
 void operations_write(const struct memory *memory, const struct trace *trace,
-                      struct block *blocks, struct output *output);
+                      struct blocks *blocks, struct output *output);
 
 #endif

@@ -36,6 +36,7 @@ enum {
     HEAPMAP,
     OPERATIONS,
     CALLS_ONLY,
+    READ,
     RESIDENT,
     HELP,
     VERSION,
@@ -54,6 +55,7 @@ static const struct option long_options[] = {
     {"heapmap", required_argument, NULL, HEAPMAP},
     {"operations", required_argument, NULL, OPERATIONS},
     {"calls-only", no_argument, NULL, CALLS_ONLY},
+    {"read", no_argument, NULL, READ},
     {"resident", no_argument, NULL, RESIDENT},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
@@ -105,11 +107,14 @@ static _Noreturn void print_help(const char *program)
         "                   the data file then has a line for each event looked at\n"
         "  --calls-only     make the calls of the trace once and nothing else, for\n"
         "                   profilers\n"
+        "  --read           read the trace, replay nothing, and say how long it\n"
+        "                   took; with --json FILE also there\n"
         "  --help           print this and exit\n"
-        "  --version        print the version and exit\n\n"
-        "TRACE may be - for standard input, FILE may be - for standard output; the\n"
-        "report then moves to standard error.\n");
+        "  --version        print the version and exit\n\n");
     run_print(
+        "TRACE is text or compact, as its first bytes say.\n"
+        "TRACE may be - for standard input, FILE may be - for standard output; the\n"
+        "report then moves to standard error.\n"
         "Process time is the processor time of the process, user and system.\n"
         "Exit status: 0 passed, 1 the allocator failed, 2 the trace, the command\n"
         "line or an output is at fault.\n");
@@ -184,6 +189,9 @@ static void read_option(struct options *options, char **argv, int result)
     case CALLS_ONLY:
         options->calls_only = true;
         break;
+    case READ:
+        options->read_only = true;
+        break;
     case RESIDENT:
         options->resident = true;
         break;
@@ -233,19 +241,22 @@ static void refuse_if(bool asked, const char *option, const char *where,
  * the resident set. */
 static void refuse_idle_options(struct options *options, const char *program)
 {
-    const char *where =
-        options->calls_only ? "with --calls-only" : "in competition mode";
-    bool checks = !options->competition && !options->calls_only;
+    const char *where = options->read_only    ? "with --read"
+                        : options->calls_only ? "with --calls-only"
+                                              : "in competition mode";
+    bool replays = !options->calls_only && !options->read_only;
+    bool checks = !options->competition && replays;
     if (!checks && options->paths[DATA_FILE] == default_output)
         options->paths[DATA_FILE] = NULL;
     for (int i = 0; i < FILES; i++) {
         bool idle = i == DATA_FILE && !checks && !options->resident;
-        refuse_if(options->paths[i] != NULL && (idle || options->calls_only),
-                  file_options[i], where, program);
+        bool wanted = replays || (options->read_only && i == JSON_FILE);
+        refuse_if(options->paths[i] != NULL && (idle || !wanted), file_options[i],
+                  where, program);
     }
     refuse_if(options->audit_every != 0 && !checks, "audit", where, program);
-    refuse_if(options->passes != 0 && options->calls_only, "passes", where, program);
-    refuse_if(options->resident && options->calls_only, "resident", where, program);
+    refuse_if(options->passes != 0 && !replays, "passes", where, program);
+    refuse_if(options->resident && !replays, "resident", where, program);
 }
 
 void options_read(struct options *options, int argc, char **argv)

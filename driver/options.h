@@ -10,6 +10,7 @@ enum file { DATA_FILE, JSON_FILE, LATENCY_FILE, HEAPMAP_FILE, OPERATIONS_FILE, F
 struct options {
     bool competition;
     bool calls_only;
+    bool read_only;
     bool resident; /* memory figures are those of the resident set */
     const char *trace_path;
     const char *paths[FILES]; /* NULL: not written */

@@ -12,7 +12,7 @@ enum { FIRST_AFTER_MS = 1000, UPDATE_EVERY_MS = 100 };
 
 static struct {
     const char *what;
-    size_t total;
+    uint64_t total;
     int64_t next_ms;
     bool started;
     bool on_terminal;
@@ -32,7 +32,7 @@ static void put(const char *text, size_t length)
     (void)!write(STDERR_FILENO, text, length);
 }
 
-void progress_begin(const char *what, size_t total)
+void progress_begin(const char *what, uint64_t total)
 {
     if (!progress.started) {
         progress.started = true;
@@ -43,18 +43,25 @@ void progress_begin(const char *what, size_t total)
     progress.total = total;
 }
 
-void progress_at(size_t done)
+void progress_at(uint64_t done)
 {
     if (!progress.on_terminal)
         return;
     int64_t now = now_ms();
-    if (now < progress.next_ms || progress.total == 0)
+    if (now < progress.next_ms)
         return;
     progress.next_ms = now + UPDATE_EVERY_MS;
     char text[80];
-    int length = snprintf(text, sizeof text, "\r%s: %zu of %zu events, %.0f%%\033[K",
-                          progress.what, done, progress.total,
-                          100.0 * (double)done / (double)progress.total);
+    int length = snprintf(text, sizeof text, "\r%s: %llu", progress.what,
+                          (unsigned long long)done);
+    if (progress.total > 0)
+        length += snprintf(text + length, sizeof text - (size_t)length,
+                           " of %llu events, %.0f%%\033[K",
+                           (unsigned long long)progress.total,
+                           100.0 * (double)done / (double)progress.total);
+    else
+        length +=
+            snprintf(text + length, sizeof text - (size_t)length, " events\033[K");
     progress.shown = true;
     put(text, (size_t)length);
 }

@@ -2,6 +2,7 @@
 
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include "check.h"
 #include "pool.h"
@@ -18,22 +19,54 @@
 #define CALLGRIND_START_INSTRUMENTATION ((void)0)
 #endif
 
-/* Events between two looks at the clock: short enough to show progress when each of
- * them takes long, long enough not to be seen in a timed loop. */
-enum { CHECKED_STRETCH = 64, TIMED_STRETCH = 1 << 16 };
+/* Events between two looks at the clock that shows progress. */
+enum { CHECKED_STRETCH = 64, FIRST_BLOCKS = 256 };
 
-struct block *replay_blocks(const struct trace *trace)
+static void make_room(const struct trace *trace, struct blocks *blocks, size_t slots)
 {
-    struct block *blocks = table_new((size_t)trace->slots + 1, sizeof *blocks);
-    if (blocks == NULL)
-        run_refuse("%s: no memory for %lu blocks", trace->path,
-                   (unsigned long)trace->slots);
-    return blocks;
+    if (slots <= blocks->room)
+        return;
+    size_t room = blocks->room == 0 ? slots : slots + slots / 2;
+    struct block *larger = blocks->room == 0
+                               ? table_new(room, sizeof *larger)
+                               : table_grow(blocks->at, blocks->room * sizeof *larger,
+                                            room * sizeof *larger);
+    if (larger == NULL)
+        run_refuse("%s: no memory for %zu blocks", trace->path, slots);
+    memset(larger + blocks->room, 0, (room - blocks->room) * sizeof *larger);
+    *blocks = (struct blocks){larger, room};
 }
 
-void replay_release_blocks(const struct trace *trace, struct block *blocks)
+void replay_release_blocks(struct blocks *blocks)
 {
-    table_release(blocks, ((size_t)trace->slots + 1) * sizeof *blocks);
+    table_release(blocks->at, blocks->room * sizeof *blocks->at);
+    *blocks = (struct blocks){0};
+}
+
+static _Noreturn void refuse_trace(const struct trace *trace,
+                                   const struct trace_error *error)
+{
+    run_refuse("%s: byte %llu: %s", trace->path, (unsigned long long)error->place,
+               error->text);
+}
+
+void replay_begin(struct trace *trace, struct blocks *blocks)
+{
+    struct trace_error error;
+    if (!trace_rewind(trace, &error))
+        refuse_trace(trace, &error);
+    make_room(trace, blocks, trace->slots > 0 ? trace->slots : FIRST_BLOCKS);
+}
+
+bool replay_next(struct trace *trace, struct blocks *blocks, struct chunk *chunk)
+{
+    struct trace_error error;
+    enum trace_next next = trace_next(trace, chunk, &error);
+    if (next == TRACE_BAD)
+        refuse_trace(trace, &error);
+    if (next == TRACE_CHUNK)
+        make_room(trace, blocks, chunk->slots);
+    return next == TRACE_CHUNK;
 }
 
 static struct page_counts counts_now(void)
@@ -51,38 +84,40 @@ static void fail_if_pages_held(void)
                  held == 1 ? " is" : "s are");
 }
 
-void replay_empty(const struct trace *trace, struct block *blocks)
+void replay_empty(const struct trace *trace, struct blocks *blocks)
 {
     run_at(trace->count);
-    for (uint32_t slot = 0; slot < trace->slots; slot++) {
-        if (blocks[slot].ptr != NULL)
-            kma_free(blocks[slot].ptr, blocks[slot].size);
-        blocks[slot].ptr = NULL;
+    for (struct block *block = blocks->at; block < blocks->at + trace->slots; block++) {
+        if (block->ptr != NULL)
+            kma_free(block->ptr, block->size);
+        block->ptr = NULL;
     }
     fail_if_pages_held();
 }
 
 void replay_put_call(FILE *stream, const struct trace *trace, size_t event,
-                     struct block *blocks)
+                     struct blocks *blocks)
 {
-    struct block *block = &blocks[trace->events[event].slot];
+    struct block *block = &blocks->at[trace->events[event].slot];
     bool request = trace->events[event].size > 0;
     if (request)
         block->size = trace->events[event].size;
     fprintf(stream, "%zu %s %d", event + 1, request ? "REQUEST" : "FREE", block->size);
 }
 
-void replay_fail_null(const struct trace *trace, size_t event, bool exhausted)
+void replay_fail_null(const struct trace *trace, uint64_t number,
+                      const struct event *event, bool exhausted)
 {
-    kma_size_t size = trace->events[event].size;
+    kma_size_t size = event->size;
     int most = pool_max_pages();
-    run_at(event);
+    run_at(number);
     if (exhausted)
         run_fail(
             "out of pages at this event: %d of %d pages in use, request of %d bytes",
             most, most, size);
     run_fail("NULL for id %lu, %d bytes, which must be served: %d of %d pages in use",
-             (unsigned long)trace->ids[event], size, page_stats()->num_in_use, most);
+             replay_id(trace, number, event->slot), size, page_stats()->num_in_use,
+             most);
 }
 
 int64_t replay_event(const struct event *event, struct block *block)
@@ -107,15 +142,14 @@ static void audit(void)
 }
 
 /* Returns the change in requested bytes. */
-static int64_t checked_event(const struct event *event, size_t number,
+static int64_t checked_event(const struct event *event, uint64_t number,
                              struct block *block)
 {
     if (event->size > 0) {
         block->size = event->size;
-        block->event = (uint32_t)number;
         check_before_request();
         block->ptr = kma_malloc(event->size);
-        check_request(block);
+        check_request(block, number);
         return block->ptr != NULL ? block->size : 0;
     }
     if (block->ptr == NULL)
@@ -128,40 +162,60 @@ static int64_t checked_event(const struct event *event, size_t number,
 }
 
 /* Freed like any other block, and so with their contents checked. */
-static void free_leftovers(const struct trace *trace, struct block *blocks)
+static void free_leftovers(const struct trace *trace, struct blocks *blocks)
 {
     run_at(trace->count);
     for (uint32_t slot = 0; slot < trace->slots; slot++)
-        checked_event(&(struct event){slot, 0}, trace->count, &blocks[slot]);
+        checked_event(&(struct event){slot, 0}, trace->count, &blocks->at[slot]);
     fail_if_pages_held();
 }
 
-struct page_counts replay_checked(const struct trace *trace, struct block *blocks,
-                                  long audit_every, bool own_memory,
-                                  struct output *data)
+struct checked {
+    uint64_t requested;
+    long audit_every;
+    long until_audit;
+    struct output *data;
+};
+
+static void check_chunk(struct checked *checked, const struct chunk *chunk,
+                        struct block *blocks)
 {
-    uint64_t requested = 0;
-    long until_audit = audit_every;
-    check_begin(trace, blocks, own_memory);
-    progress_begin("checking", trace->count);
-    if (data != NULL)
-        output_numbers(data, 0, 0, 0);
-    for (size_t k = 0; k < trace->count; k++) {
-        const struct event *event = &trace->events[k];
+    struct output *data = checked->data;
+    for (size_t i = 0; i < chunk->count; i++) {
+        const struct event *event = &chunk->events[i];
+        uint64_t k = chunk->first + i;
         run_at(k);
-        requested += (uint64_t)checked_event(event, k, &blocks[event->slot]);
+        checked->requested += (uint64_t)checked_event(event, k, &blocks[event->slot]);
         if (data != NULL)
-            output_numbers(data, k + 1, requested,
+            output_numbers(data, k + 1, checked->requested,
                            (uint64_t)page_stats()->num_in_use * PAGESIZE);
-        if (audit_every > 0 && --until_audit == 0) {
+        if (checked->audit_every > 0 && --checked->until_audit == 0) {
             audit();
-            until_audit = audit_every;
+            checked->until_audit = checked->audit_every;
         }
         if (k % CHECKED_STRETCH == 0) {
             progress_at(k);
             if (data != NULL)
                 output_check(data);
         }
+    }
+}
+
+struct page_counts replay_checked(struct trace *trace, struct blocks *blocks,
+                                  long audit_every, bool own_memory,
+                                  struct output *data)
+{
+    struct checked checked = {
+        .audit_every = audit_every, .until_audit = audit_every, .data = data};
+    struct chunk chunk;
+    replay_begin(trace, blocks);
+    check_begin(trace, blocks, own_memory);
+    progress_begin("checking", trace->count);
+    if (data != NULL)
+        output_numbers(data, 0, 0, 0);
+    while (replay_next(trace, blocks, &chunk)) {
+        check_room(chunk.slots);
+        check_chunk(&checked, &chunk, blocks->at);
     }
     struct page_counts counts = counts_now();
     free_leftovers(trace, blocks);
@@ -198,22 +252,21 @@ static double seconds_now(void)
 }
 
 /* The clock stops between two stretches, where the progress is shown. */
-static double timed_pass(const struct trace *trace, struct block *blocks, size_t before)
+static double timed_pass(struct trace *trace, struct blocks *blocks, uint64_t before)
 {
     double seconds = 0;
-    for (size_t done = 0; done < trace->count;) {
-        size_t left = trace->count - done;
-        size_t count = left < TIMED_STRETCH ? left : TIMED_STRETCH;
-        const struct event *end = trace->events + done + count;
-        run_at_stretch(done, done + count - 1);
+    struct chunk chunk;
+    replay_begin(trace, blocks);
+    while (replay_next(trace, blocks, &chunk)) {
+        const struct event *end = chunk.events + chunk.count;
+        run_at_stretch(chunk.first, chunk.first + chunk.count - 1);
         double start = seconds_now();
-        const struct event *at = timed_stretch(trace->events + done, end, blocks);
+        const struct event *at = timed_stretch(chunk.events, end, blocks->at);
         seconds += seconds_now() - start;
         if (at < end)
-            replay_fail_null(trace, (size_t)(at - trace->events),
+            replay_fail_null(trace, chunk.first + (uint64_t)(at - chunk.events), at,
                              page_stats()->num_in_use == pool_max_pages());
-        done += count;
-        progress_at(before + done);
+        progress_at(before + chunk.first + chunk.count);
     }
     return seconds;
 }
@@ -229,7 +282,7 @@ void replay_pin(void)
     sched_setaffinity(0, sizeof one, &one);
 }
 
-void replay_once(const struct trace *trace, struct block *blocks)
+void replay_once(struct trace *trace, struct blocks *blocks)
 {
     CALLGRIND_START_INSTRUMENTATION;
     timed_pass(trace, blocks, 0);
@@ -243,18 +296,18 @@ static int compare_seconds(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-struct replay_time replay_timed(const struct trace *trace, struct block *blocks,
-                                int passes, bool probed)
+struct replay_time replay_timed(struct trace *trace, struct blocks *blocks, int passes,
+                                bool probed)
 {
     struct probe probe = {.count = 0};
     double *seconds = calloc((size_t)passes, sizeof *seconds);
     if (seconds == NULL)
         run_refuse("%s: no memory for %d passes", trace->path, passes);
-    progress_begin("timing", trace->count * (size_t)passes);
+    progress_begin("timing", trace->count * (uint64_t)passes);
     for (int pass = 0; pass < passes; pass++) {
         if (probed)
             probe_before(&probe, pass, passes);
-        seconds[pass] = timed_pass(trace, blocks, trace->count * (size_t)pass);
+        seconds[pass] = timed_pass(trace, blocks, trace->count * (uint64_t)pass);
         replay_empty(trace, blocks);
     }
     qsort(seconds, (size_t)passes, sizeof *seconds, compare_seconds);

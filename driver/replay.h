@@ -14,13 +14,29 @@
 struct block {
     void *ptr;
     kma_size_t size;
-    uint32_t event; /* that requested it; kept by the checked replay only */
 };
 
-/* A block for each slot of the trace, all empty. Ends the run for want of memory. */
-struct block *replay_blocks(const struct trace *trace);
+/* A block for each slot that the trace has had so far. */
+struct blocks {
+    struct block *at;
+    size_t room; /* 0: none yet */
+};
 
-void replay_release_blocks(const struct trace *trace, struct block *blocks);
+void replay_release_blocks(struct blocks *blocks);
+
+/* Before a replay: back to the first event, with a place for each block of a held trace.
+ * Like replay_next it ends the run when the trace cannot be read or for want of memory. */
+void replay_begin(struct trace *trace, struct blocks *blocks);
+
+/* The next chunk of events, with a place for each of its blocks; false at the end. */
+bool replay_next(struct trace *trace, struct blocks *blocks, struct chunk *chunk);
+
+/* What messages call the block of an event: its id in a text, its slot otherwise. */
+static inline unsigned long replay_id(const struct trace *trace, uint64_t event,
+                                      uint32_t slot)
+{
+    return trace->ids != NULL ? trace->ids[event] : slot;
+}
 
 /* The event that moment `which` of `moments` is after, of moments spread evenly over the
  * trace: the last one is its end. */
@@ -33,11 +49,11 @@ static inline size_t replay_moment(const struct trace *trace, size_t which,
 /* The beginning of a line about an event's call: index, command and size. To be called
  * for every event that has a call, in order, with blocks that are empty. */
 void replay_put_call(FILE *stream, const struct trace *trace, size_t event,
-                     struct block *blocks);
+                     struct blocks *blocks);
 
 /* Between two replays: frees what the trace left allocated. The run fails if any page
  * is held after that: the next replay would not be the same as this one. */
-void replay_empty(const struct trace *trace, struct block *blocks);
+void replay_empty(const struct trace *trace, struct blocks *blocks);
 
 /* Keeps the process on the CPU that it is on, where that is allowed. */
 void replay_pin(void);
@@ -53,10 +69,10 @@ static inline bool replay_is_denied(const struct event *event,
     return event->size > 0 && event->size <= LARGEST_REQUEST && block->ptr == NULL;
 }
 
-/* The request of this event got NULL, which it must not. `exhausted`: all pages were in
- * use, if only in the middle of the call. */
-_Noreturn void replay_fail_null(const struct trace *trace, size_t event,
-                                bool exhausted);
+/* The request of event number `number` got NULL, which it must not. `exhausted`: all
+ * pages were in use, if only in the middle of the call. */
+_Noreturn void replay_fail_null(const struct trace *trace, uint64_t number,
+                                const struct event *event, bool exhausted);
 
 /* Page counts as they stand after the last event. */
 struct page_counts {
@@ -67,12 +83,12 @@ struct page_counts {
 
 /* With every check, an audit every `audit_every` events unless that is 0, and the data
  * file in `data` unless that is NULL. `own_memory`: blocks may lie outside the pool. */
-struct page_counts replay_checked(const struct trace *trace, struct block *blocks,
+struct page_counts replay_checked(struct trace *trace, struct blocks *blocks,
                                   long audit_every, bool own_memory,
                                   struct output *data);
 
 /* Nothing but the calls, once, and the frees of what the trace leaves. */
-void replay_once(const struct trace *trace, struct block *blocks);
+void replay_once(struct trace *trace, struct blocks *blocks);
 
 struct replay_time {
     int passes;
@@ -83,7 +99,7 @@ struct replay_time {
 
 /* Nothing but the calls, timed, `passes` times. `probed`: with the probe of probe.h
  * between them. */
-struct replay_time replay_timed(const struct trace *trace, struct block *blocks,
-                                int passes, bool probed);
+struct replay_time replay_timed(struct trace *trace, struct blocks *blocks, int passes,
+                                bool probed);
 
 #endif

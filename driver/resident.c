@@ -83,14 +83,14 @@ static void start_allocator(void)
 
 /* The event after which the most bytes are requested. Leaves its marks in every block,
  * which thereby is resident. */
-static size_t peak_event(const struct trace *trace, struct block *blocks)
+static size_t peak_event(const struct trace *trace, struct blocks *blocks)
 {
     uint64_t requested = 0, most = 0;
     size_t peak = 0;
-    memset(blocks, 0, ((size_t)trace->slots + 1) * sizeof *blocks);
+    memset(blocks->at, 0, blocks->room * sizeof *blocks->at);
     for (size_t k = 0; k < trace->count; k++) {
         const struct event *event = &trace->events[k];
-        struct block *block = &blocks[event->slot];
+        struct block *block = &blocks->at[event->slot];
         requested -= (uint64_t)block->size;
         block->size = event->size <= LARGEST_REQUEST ? event->size : 0;
         requested += (uint64_t)block->size;
@@ -107,17 +107,19 @@ static void play(const struct trace *trace, size_t number, struct block *block,
 {
     int64_t change = replay_event(&trace->events[number], block);
     if (replay_is_denied(&trace->events[number], block))
-        replay_fail_null(trace, number, page_stats()->num_in_use == pool_max_pages());
+        replay_fail_null(trace, number, &trace->events[number],
+                         page_stats()->num_in_use == pool_max_pages());
     if (change > 0)
         memset(block->ptr, PATTERN, (size_t)change);
     *requested += (uint64_t)change;
 }
 
 /* Returns how many samples there are. Takes no memory on the way. */
-static size_t sample_all(const struct trace *trace, struct block *blocks)
+static size_t sample_all(const struct trace *trace, struct blocks *blocks)
 {
     size_t peak = peak_event(trace, blocks);
-    size_t spread = trace->count <= MOST_SAMPLES ? trace->count : MOST_SAMPLES - 1;
+    size_t spread =
+        trace->count <= MOST_SAMPLES ? (size_t)trace->count : MOST_SAMPLES - 1;
     size_t count = 0, next = 0;
     uint64_t requested = 0;
     memset(samples, 0, sizeof samples);
@@ -127,7 +129,7 @@ static size_t sample_all(const struct trace *trace, struct block *blocks)
     progress_begin("watching the resident set", trace->count);
     for (size_t k = 0; k < trace->count; k++) {
         run_at(k);
-        play(trace, k, &blocks[trace->events[k].slot], &requested);
+        play(trace, k, &blocks->at[trace->events[k].slot], &requested);
         bool is_next = k == replay_moment(trace, next, spread);
         next += is_next;
         if (!is_next && k != peak)
@@ -142,7 +144,7 @@ static size_t sample_all(const struct trace *trace, struct block *blocks)
 }
 
 void resident_measure(struct memory *memory, const struct trace *trace,
-                      struct block *blocks, struct output *data)
+                      struct blocks *blocks, struct output *data)
 {
     *memory = (struct memory){0};
     prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0);

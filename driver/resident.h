@@ -11,6 +11,6 @@
  * after the line `0 0 0` one for each moment looked at. The blocks are empty before and
  * after. */
 void resident_measure(struct memory *memory, const struct trace *trace,
-                      struct block *blocks, struct output *data);
+                      struct blocks *blocks, struct output *data);
 
 #endif

@@ -22,7 +22,7 @@
 enum { EXIT_FAILED = 1, EXIT_REFUSED = 2, CRASH_STACK = 1 << 16 };
 
 /* The event whose line would be the first. */
-#define HEADER ((size_t)-1)
+#define HEADER ((uint64_t)-1)
 
 struct run_place run_place;
 
@@ -30,6 +30,7 @@ static struct {
     const char *program;
     const char *trace_path; /* NULL: not begun, or a message that has no place in it */
     volatile bool reading;
+    bool by_event; /* messages have numbers of events in them, not lines */
     int report;
 } run;
 
@@ -80,15 +81,21 @@ static void put_line(int file, struct line *line)
     (void)!write_all(file, line->text, line->length);
 }
 
+static uint64_t shown_place(uint64_t event)
+{
+    return run.by_event ? event + 1 : trace_line(event);
+}
+
 static void add_place(struct line *line)
 {
     add_text(line, run.trace_path);
-    add_text(line, ":");
-    add_number(line, trace_line(run_place.first), 10);
+    add_text(line, run.by_event ? ": event " : ":");
+    add_number(line, shown_place(run_place.first), 10);
     add_text(line, ": ");
     if (run_place.last != run_place.first) {
-        add_text(line, "between here and line ");
-        add_number(line, trace_line(run_place.last), 10);
+        add_text(line, "between here and ");
+        add_text(line, run.by_event ? "event " : "line ");
+        add_number(line, shown_place(run_place.last), 10);
         add_text(line, ": ");
     }
 }
@@ -107,7 +114,7 @@ static void last_words(const char *message, bool failed)
     }
     add_text(&line, message);
     put_line(STDERR_FILENO, &line);
-    if (failed) {
+    if (failed && run.trace_path != NULL) {
         struct line verdict = {.length = 0};
         add_text(&verdict, "Test: FAILED");
         put_line(run.report, &verdict);
@@ -219,7 +226,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
 }
 
 /* On a stack of its own, since a crash may be a stack that ran out. */
-static void watch_signals(void)
+void run_watch_signals(void)
 {
     static char stack[CRASH_STACK];
     stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
@@ -257,12 +264,13 @@ void run_reads(const char *trace_path)
     run.trace_path = trace_path;
     run.reading = true;
     run_at(HEADER);
-    watch_signals();
+    run_watch_signals();
 }
 
-void run_replays(void)
+void run_replays(bool by_line)
 {
     run.reading = false;
+    run.by_event = !by_line;
     run_at(0);
 }
 

@@ -7,23 +7,23 @@
 #define KMA_DRIVER_RUN_H
 
 #include <stdbool.h>
-#include <stddef.h>
+#include <stdint.h>
 
 /* The events being replayed: one, or a stretch in a loop that cannot say it closer. */
 struct run_place {
-    volatile size_t first;
-    volatile size_t last;
+    volatile uint64_t first;
+    volatile uint64_t last;
 };
 
 extern struct run_place run_place;
 
-static inline void run_at(size_t event)
+static inline void run_at(uint64_t event)
 {
     run_place.first = event;
     run_place.last = event;
 }
 
-static inline void run_at_stretch(size_t first, size_t last)
+static inline void run_at_stretch(uint64_t first, uint64_t last)
 {
     run_place.first = first;
     run_place.last = last;
@@ -33,12 +33,16 @@ static inline void run_at_stretch(size_t first, size_t last)
  * taken by files opened later when the caller has closed them. */
 void run_begin(const char *program);
 
-/* The trace is being read. Messages name it from here on, and a crash or a signal ends
- * the run with one, too, and with nothing half written. */
+/* From here on a crash or a signal ends the run with a message, and with nothing half
+ * written. */
+void run_watch_signals(void);
+
+/* The trace is being read. Messages name it from here on, and signals are watched. */
 void run_reads(const char *trace_path);
 
-/* The trace is read; what crashes from here on is the algorithm. */
-void run_replays(void);
+/* The trace is open; what crashes from here on is the algorithm. `by_line`: messages
+ * name the lines of a text, not the numbers of events. */
+void run_replays(bool by_line);
 
 /* Lines of the report: standard output, unless that is taken by another output. */
 void run_report_to(int file);

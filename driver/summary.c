@@ -49,7 +49,7 @@ static double ratio(double part, double whole)
 
 /* `bytes` divided by `events`: a moment, or a mean over many. */
 static void put_split(struct json *json, const char *name,
-                      const struct memory_bytes *bytes, size_t events, bool occupied)
+                      const struct memory_bytes *bytes, uint64_t events, bool occupied)
 {
     double count = events > 0 ? (double)events : 1;
     json_open(json, name, '{');
@@ -149,7 +149,11 @@ static void put_worst(struct json *json, const struct summary *summary)
         int32_t size = request ? trace->events[event].size : size_of_free(trace, event);
         const struct memory_call *call = &summary->pages->calls[event];
         json_open(json, NULL, '{');
-        json_count(json, "line", trace_line(event));
+        json_count(json, "event", event + 1);
+        if (trace_has_lines(trace))
+            json_count(json, "line", trace_line(event));
+        else
+            json_null(json, "line");
         json_string(json, "command", request ? "REQUEST" : "FREE");
         json_count(json, "size", (uint64_t)size);
         json_real(json, "ns", latency_ns(summary->latency, event));

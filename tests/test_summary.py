@@ -50,7 +50,7 @@ class Json(DriverTest):
             self.assertEqual(set(figures["memory"][split]),
                              {"requested", "internal", "external", "page_bytes"})
         for event in figures["worst"]:
-            self.assertEqual(set(event), {"line", "command", "size", "ns", "pages_got",
+            self.assertEqual(set(event), {"event", "line", "command", "size", "ns", "pages_got",
                                           "pages_freed"})
 
     def test_schema(self):
@@ -189,6 +189,7 @@ class Json(DriverTest):
         longest = max(figures["latency"][call]["max"] for call in ("malloc", "free"))
         self.assertEqual(times[0], longest)
         for event in figures["worst"]:
+            self.assertEqual(event["event"], event["line"] - 1)  # line 1 is the header
             words = lines[event["line"] - 1].split()
             self.assertEqual(event["command"], words[0])
             self.assertEqual(event["size"], sizes[words[1]])
