@@ -210,7 +210,7 @@ test: need-test ## run every test; the last line says how many passed
 need-test:
 	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32 valgrind32)
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
-test-programs: executables $(BUILD)/kma_competition $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
+test-programs: executables $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/kma_page.o -lcmocka -o $@
@@ -240,6 +240,13 @@ golden: $(ALGORITHMS:%=$(BUILD)/kma_%) ## record the memory figures that the tes
 		cat $(BUILD)/golden; } | sort -k1,2nr -k2,2nr -s; } >tests/golden.new
 	@mv tests/golden.new tests/golden.txt
 
+endurance: ## a billion generated events through a pipe: EVENTS=N ENDURANCE="bud rm"
+	@$(NEED) $(CC) python3 $(if $(M32),zstd32,zstd.h)
+	@$(MAKE) -s --no-print-directory executables $(BUILD)/capture/generate
+	@KMA_BUILD=$(BUILD) $(PYTHON) tests/endurance $(EVENTS) $(ENDURANCE)
+EVENTS = 1000000000
+ENDURANCE = bud
+
 check-rules: $(ALGORITHMS:%=$(BUILD)/kma_%.o) ## prove the rules of the game from the object files
 	@$(PYTHON) tests/check_rules $^
 
@@ -259,7 +266,7 @@ lint: ## clang-format, clang-tidy and cppcheck find nothing
 	@$(NEED) clang-format clang-tidy cppcheck
 	@tests/lint $(ALGORITHMS)
 
-.PHONY: golden test need-test test-programs check-rules test-reg handin leak asan lint
+.PHONY: golden test need-test test-programs endurance check-rules test-reg handin leak asan lint
 
 # ---- the rest
 
