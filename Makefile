@@ -263,7 +263,7 @@ leak: all ## run every algorithm under valgrind on 1.trace to 3.trace
 asan: ## run the tests with the address and undefined behaviour sanitizers
 	@$(MAKE) --no-print-directory SANITIZE=address OPTIMIZE=-O1 test
 lint: ## clang-format, clang-tidy and cppcheck find nothing
-	@$(NEED) clang-format clang-tidy cppcheck
+	@$(NEED) clang-format clang-tidy cppcheck zstd.h tracefs
 	@tests/lint $(ALGORITHMS)
 
 .PHONY: golden test need-test test-programs endurance check-rules test-reg handin leak asan lint
@@ -280,7 +280,7 @@ uninstall: ## remove what install put there
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/bin/%') $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/share/man/man1/%.1')
 	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
 format: ## lay the C files out as .clang-format says
-	clang-format -i *.c *.h driver/*.c driver/*.h tests/*.c tests/*.h
+	clang-format -i *.c *.h driver/*.c driver/*.h capture/*.c capture/*.h tests/*.c tests/*.h
 clean: ## remove what was built
 	rm -rf build report $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
 		analysis/__pycache__ tests/__pycache__

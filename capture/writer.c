@@ -68,7 +68,7 @@ static void put_bytes(struct buffer *buffer, const void *data, size_t size)
 /* Small steps up and down become small numbers. */
 static uint64_t zigzag(int64_t value)
 {
-    return (uint64_t)value << 1 ^ (uint64_t)(value >> 63);
+    return (uint64_t)value << 1 ^ (value < 0 ? UINT64_MAX : 0);
 }
 
 static void begin_block(struct writer *writer, char kind)

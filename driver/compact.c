@@ -286,7 +286,7 @@ static bool read_events(struct compact *compact, struct section block)
     size_t sound = decode_events(compact, sizes, frees);
     if (sound < compact->count)
         return reject(compact, "an event of this block is not sound, after event %llu",
-                      (unsigned long long)(compact->events + sound));
+                      (unsigned long long)compact->events + sound);
     for (int i = 0; i < COMPACT_COLUMNS; i++) {
         if ((compact->columns >> i & 1) == 0)
             continue;
