@@ -134,7 +134,7 @@ FORCE:
 executables: $(ALGORITHMS:%=$(BUILD)/kma_%) $(BUILD)/kma_libc $(BUILD)/kma_nothing
 settings:
 	@printf '%s\n' 'algorithms=$(ALGORITHMS)' 'build=$(BUILD)' 'cc=$(CC)' 'version=$(KMA_VERSION)' \
-		'traces=$(TRACES)' 'flags=$(strip -std=c11 $(CFLAGS) $(if $(M32),-m32))'
+		'flags=$(strip -std=c11 $(CFLAGS) $(if $(M32),-m32))'
 
 .PHONY: all competition competitionAlgorithm executables settings FORCE
 
@@ -162,8 +162,9 @@ report: need-analyze ## measure everything: report/index.html, plots, the tables
 	cp $(PICTURES:%=report/plots/%.png) analysis/pictures && exit $$status
 PICTURES = kma_output kma_waste kma_pareto
 
-bench: need-analyze ## time per event beside glibc's malloc, and against live blocks
-	@$(MAKE) -s --no-print-directory executables capture
+bench: need-analyze ## time per event beside glibc's malloc and against live blocks; reading of traces
+	@$(NEED) $(if $(M32),zstd32,zstd.h)
+	@$(MAKE) -s --no-print-directory all executables $(BUILD)/capture/generate
 	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--cache $(BUILD)/bench $(BENCH)
 
@@ -208,7 +209,8 @@ test: need-test ## run every test; the last line says how many passed
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
 		$(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:
-	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang cmocka.h $(if $(M32),cmocka32 valgrind32)
+	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang-sanitizers cmocka.h zstd.h \
+		$(if $(M32),cmocka32 valgrind32 zstd32,tracefs)
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
 test-programs: executables $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
@@ -240,6 +242,11 @@ golden: $(ALGORITHMS:%=$(BUILD)/kma_%) ## record the memory figures that the tes
 		cat $(BUILD)/golden; } | sort -k1,2nr -k2,2nr -s; } >tests/golden.new
 	@mv tests/golden.new tests/golden.txt
 
+fuzz: ## hostile files for each reader of traces, FUZZ_SECONDS=600 each
+	@$(NEED) clang-sanitizers zstd.h
+	@KMA_BUILD=$(BUILD) $(PYTHON) tests/test_fuzz.py --seconds $(FUZZ_SECONDS)
+FUZZ_SECONDS = 600
+
 endurance: ## a billion generated events through a pipe: EVENTS=N ENDURANCE="bud rm"
 	@$(NEED) $(CC) python3 $(if $(M32),zstd32,zstd.h)
 	@$(MAKE) -s --no-print-directory executables $(BUILD)/capture/generate
@@ -266,7 +273,7 @@ lint: ## clang-format, clang-tidy and cppcheck find nothing
 	@$(NEED) clang-format clang-tidy cppcheck zstd.h tracefs
 	@tests/lint $(ALGORITHMS)
 
-.PHONY: golden test need-test test-programs endurance check-rules test-reg handin leak asan lint
+.PHONY: golden test need-test test-programs fuzz endurance check-rules test-reg handin leak asan lint
 
 # ---- the rest
 
@@ -282,7 +289,7 @@ uninstall: ## remove what install put there
 format: ## lay the C files out as .clang-format says
 	clang-format -i *.c *.h driver/*.c driver/*.h capture/*.c capture/*.h tests/*.c tests/*.h
 clean: ## remove what was built
-	rm -rf build report $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
+	rm -rf build report $(CAPTURE:%=capture/%) capture/librecorder.so $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
 		analysis/__pycache__ tests/__pycache__
 help: ## this list
 	@sed -n 's/^\([a-zA-Z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \

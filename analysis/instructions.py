@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 
+import ktr
 import measure
 
 # Two options for one function are both heeded only if no other function's name was
@@ -44,6 +45,9 @@ COMMANDS = {"malloc": "REQUEST", "free": "FREE"}
 NO_VALGRIND = measure.Passing("valgrind is not installed (analysis/need valgrind)")
 
 
+NO_FIGURES = {"count": 0, "mean": None, "p50": None, "worst": None, "worst_event": None,
+              "worst_size": None, "worst_line": None}
+
 Call = collections.namedtuple("Call", "event command size")  # events counted from 0
 
 
@@ -51,6 +55,7 @@ Call = collections.namedtuple("Call", "event command size")  # events counted fr
 class Counts:
     per_event: list  # None where the event has no call
     calls: list      # of Call, in order
+    compact: bool = False  # the trace is: its events have numbers, but no lines
 
     def figures(self):
         return {name: self._figures([call for call in self.calls if call.command == command])
@@ -58,13 +63,13 @@ class Counts:
 
     def _figures(self, calls):
         if not calls:
-            return {"count": 0, "mean": None, "p50": None, "worst": None, "worst_line": None,
-                    "worst_size": None}
+            return NO_FIGURES
         counts = sorted(self.per_event[call.event] for call in calls)
         worst = max(calls, key=lambda call: self.per_event[call.event])  # the first of them
         return {"count": len(calls), "mean": sum(counts) / len(calls),
                 "p50": counts[(len(counts) - 1) // 2], "worst": counts[-1],
-                "worst_line": worst.event + 2, "worst_size": worst.size}
+                "worst_event": worst.event + 1, "worst_size": worst.size,
+                "worst_line": None if self.compact else worst.event + 2}
 
 
 class PartReader(threading.Thread):
@@ -146,12 +151,6 @@ def _parts(program, trace, folder, options, preload, max_pages):
     return reader.parts, failure
 
 
-def _events(trace):
-    """As many as the trace has lines; the driver has read it and found it sound."""
-    with open(trace, "rb") as file:
-        return int(file.readline())
-
-
 def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
     """Returns (Counts, None) or (None, why there are none)."""
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -167,31 +166,32 @@ def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
     # Behind those of the trace come the frees of what it left.
     if [COMMANDS[name] for name, _ in parts[:len(calls)]] != [call.command for call in calls]:
         return None, f"callgrind saw {len(parts)} calls, other ones than the {len(calls)} made"
-    per_event = [None] * _events(trace)
+    about = ktr.facts(trace)
+    per_event = [None] * about.events
     for call, (_, instructions) in zip(calls, parts):
         per_event[call.event] = instructions
-    return Counts(per_event, calls), None
+    return Counts(per_event, calls, about.compact), None
 
 
-def _sum_and_calls(path):
-    """Callgrind's file: `fn=(7) name` names 7, later `cfn=(7)` is enough; `calls=N`
-    follows."""
-    names, callee, calls, total = {}, None, 0, None
+def _of_functions(path):
+    """Of callgrind's file {"malloc": (instructions, calls), "free": ...}. `fn=(7) name` names
+    7, later `cfn=(7)` is enough; `calls=N` follows, and a line with what they cost."""
+    names, callee, found = {}, None, {name: [0, 0] for name in COMMANDS}
     with open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith(("fn=", "cfn=")):
                 number, _, name = line.partition("=")[2].strip().partition(" ")
                 callee = names.setdefault(number, name)
             elif line.startswith("calls=") and callee in ("kma_malloc", "kma_free"):
-                calls += int(line[len("calls="):].split()[0])
-            elif line.startswith("summary:"):
-                total = int(line.split()[1])
-    return total, calls
+                sums = found[callee.removeprefix("kma_")]
+                sums[0] += int(next(file).split()[1])
+                sums[1] += int(line[len("calls="):].split()[0])
+    return found
 
 
-def total(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
-    """((instructions of all calls, calls), None) or (None, why). It takes a tenth of the
-    time of count(). Frees of what the trace leaves are among them."""
+def totals(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
+    """({"malloc": [instructions, calls], "free": ...}, None) or (None, why). It takes a tenth
+    of the time of count(). Frees of what the trace leaves are among them."""
     if not os.path.exists(program):
         return None, f"{os.path.basename(program)} is not built"
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
@@ -200,7 +200,20 @@ def total(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
                             ALL_CALLS, preload, max_pages)
         if failure is not None:
             return None, failure
-        return _sum_and_calls(profile), None
+        return _of_functions(profile), None
+
+
+def total(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
+    """((instructions of all calls, calls), None) or (None, why)."""
+    found, failure = totals(program, trace, scratch, preload, max_pages)
+    return (tuple(map(sum, zip(*found.values()))), None) if found else (None, failure)
+
+
+def mean_figures(sums):
+    """The figures of Counts as far as the sums of totals() give them."""
+    return {name: dict(NO_FIGURES, count=calls,
+                       mean=instructions / calls if calls else None)
+            for name, (instructions, calls) in sums.items()}
 
 
 def _ranks(values):

@@ -15,12 +15,13 @@ import re
 import tempfile
 
 import instructions
+import ktr
 import measure
 from common import written_aside
 from series import BadData, disagreement, read_series
 
 # Part of every name in the store: another number when an outcome's form changes.
-STORE_FORMAT = 2
+STORE_FORMAT = 3
 
 # Points of a latency curve; more cannot be told apart in a picture.
 CURVE_POINTS = 400
@@ -210,50 +211,50 @@ def run_instructions(job, scratch, store):
 
 
 def run_total_instructions(job, scratch, store):
-    found, failure = instructions.total(job.program, job.trace, scratch,
-                                        preload=job.preload, max_pages=job.max_pages)
+    found, failure = instructions.totals(job.program, job.trace, scratch,
+                                         preload=job.preload, max_pages=job.max_pages)
     if failure is not None:
         return {"failure": failure}
-    return {"instructions": found[0], "calls": found[1]}
+    return {"figures": instructions.mean_figures(found),
+            "instructions": sum(sums[0] for sums in found.values()),
+            "calls": sum(sums[1] for sums in found.values())}
 
 
-def requested_after_events(path, largest):
-    """The bytes requested after each event; what is over the largest size is not served."""
-    sizes, now = {}, 0
-    with open(path, encoding="ascii") as file:
-        next(file)
-        for line in file:
-            words = line.split()
-            if not words:
-                continue
-            if words[0] == "REQUEST":
-                size = int(words[2])
-                sizes[words[1]] = size if size <= largest else 0
-                now += sizes[words[1]]
-            else:
-                now -= sizes.pop(words[1], 0)
-            yield now
-
-
-def run_ideal(job, scratch, store):
-    """The packer that wastes nothing but the end of the last page. Nothing is executed."""
-    size, data = job.page_size, os.path.join(scratch, "data")
-    events, peak = 0, 0
+def _known(job, scratch, held_of):
+    """The summary and the series of what is known without a run: held_of(requested, spent)
+    are the bytes held while so many are requested, and were spent when it was recorded."""
+    data = os.path.join(scratch, "data")
+    events, most_requested, peak = 0, 0, (0, 0)
     with open(data, "w", encoding="ascii") as out:
         out.write("0 0 0\n")
-        for requested in requested_after_events(job.trace, size - job.word):
+        for requested, spent in ktr.live_totals(job.trace, job.page_size - job.word):
             events += 1
-            peak = max(peak, requested)
-            out.write(f"{events} {requested} {-(-requested // size) * size}\n")
+            held = held_of(requested, spent)
+            most_requested = max(most_requested, requested)
+            peak = max(peak, (held, requested))
+            out.write(f"{events} {requested} {held}\n")
     series = read_series(data)
-    held = -(-peak // size) * size
     summary = {"algorithm": job.algorithm, "trace": measure.trace_name(job.trace),
-               "events": events, "page_size": size, "pages": {"peak": held // size},
-               "peak_requested_bytes": peak, "peak_page_bytes": held,
-               "utilization_at_peak": peak / held if held else 0,
+               "events": events, "page_size": job.page_size, "pages": {"peak": None},
+               "peak_requested_bytes": most_requested, "peak_page_bytes": peak[0],
+               "utilization_at_peak": peak[1] / peak[0] if peak[0] else 0,
                "utilization_mean": series.utilization_mean, "penalty": series.penalty,
                "replay": None, "latency": None, "timer": None, "worst": []}
     return {"summary": summary, "series": dataclasses.asdict(series)}
+
+
+def run_ideal(job, scratch, store):
+    """The packer that wastes nothing but the end of the last page."""
+    size = job.page_size
+    found = _known(job, scratch, lambda requested, spent: -(-requested // size) * size)
+    found["summary"]["pages"]["peak"] = found["summary"]["peak_page_bytes"] // size
+    return found
+
+
+def run_recorded(job, scratch, store):
+    """The allocator that served the events when they were recorded. What it held beside the
+    blocks is not known: neither its pages nor what of them was free."""
+    return _known(job, scratch, lambda requested, spent: spent)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -267,6 +268,7 @@ KINDS = {
     "memory": Kind(run_memory, False, 150e3),
     "operations": Kind(run_operations, False, 250e3),
     "ideal": Kind(run_ideal, False, 200e3),
+    "recorded": Kind(run_recorded, False, 200e3),
     "instructions": Kind(run_instructions, False, 6e3),
     "total": Kind(run_total_instructions, False, 300e3),
     "times": Kind(run_times, True, 3e6),

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -9,16 +10,25 @@ import signal
 import subprocess
 import threading
 
+import machine
 from common import EXIT_REFUSED, Refusal
 
 LONGEST_RUN = 900  # seconds; an algorithm that loops for ever is a failed one
 
-# Room for a page a request on all traces shipped; the pool is address space only.
+# Room for a page a request on most traces; the pool is address space only.
 MAX_PAGES = 65536
 
 # What a row is about: an algorithm of this suite; an allocator beside it, through kma_libc;
-# what no allocator can go below.
-ALGORITHM, REFERENCE, BOUND = "algorithm", "reference", "bound"
+# what no allocator can go below; the allocator that served the events when they were
+# recorded.
+ALGORITHM, REFERENCE, BOUND, RECORDED = "algorithm", "reference", "bound", "recorded"
+
+IDEAL, LINUX = "ideal", "linux"  # the names of the last two
+RECORDED_NOTE = ("linux: Linux's own allocator, what its size rounding spent, from the "
+                 "recording: pages and free objects of its slabs not counted.")
+
+# Words for the traces that come with kma.
+SHIPPED = {"standard": "testsuite/[0-9].trace", "real": "testsuite/real/*.ktr"}
 
 
 @dataclasses.dataclass
@@ -40,7 +50,27 @@ def executable(folder, algorithm):
 
 
 def trace_name(path):
-    return os.path.basename(path)
+    return os.path.basename(path).removesuffix(".ktr")
+
+
+def _shipped(word):
+    found = sorted(glob.glob(os.path.join(machine.HERE, SHIPPED[word])))
+    return [os.path.relpath(path) for path in found]
+
+
+def trace_files(words):
+    """Files, with those that come with kma in place of `standard` and of `real`."""
+    found = []
+    for word in words:
+        files = _shipped(word) if word in SHIPPED else [word]
+        if not files:
+            raise Refusal(f"{SHIPPED[word]}: no such traces")
+        found += files
+    return list(dict.fromkeys(found))
+
+
+def all_shipped():
+    return [path for word in SHIPPED for path in _shipped(word)]
 
 
 def check_traces(paths):

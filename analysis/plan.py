@@ -6,6 +6,7 @@ import statistics
 
 import growth
 import instructions
+import ktr
 import measure
 import references
 import results
@@ -19,6 +20,11 @@ GROWTH_TURNS = 3
 
 # Where a replay takes a microsecond, the place of a few cache lines is a third of it.
 SHORT_TRACE, TURNS_OF_A_SHORT_TRACE = 1_000, 11  # events
+
+# There are many recorded traces, and they are long. Their times come from fewer processes
+# with as many passes in each, and their instructions from a sum for each function instead of
+# a count for each call: the means are the same, the medians and the worst are not known.
+TURNS_OF_A_RECORDED_TRACE = 3
 
 # A short trace is replayed more often, until a run has timed so many events: a moment that
 # some interruption fills tells nothing.
@@ -38,17 +44,15 @@ class Build:
     counted: str = None  # the same, counting splits, joins and steps
 
 
-def trace_events(path):
-    """What the first line announces; the driver looks closer."""
-    try:
-        with open(path, "rb") as file:
-            return max(1, min(int(file.readline(64)), os.path.getsize(path)))
-    except ValueError:
-        return 1
+def turns_for(facts):
+    if facts.events < SHORT_TRACE:
+        return TURNS_OF_A_SHORT_TRACE
+    return TURNS_OF_A_RECORDED_TRACE if facts.recorded else TURNS
 
 
-def turns_for(events):
-    return TURNS if events >= SHORT_TRACE else TURNS_OF_A_SHORT_TRACE
+def pages_for(facts):
+    """Room for a page for each block that is live at once."""
+    return max(measure.MAX_PAGES, min(facts.slots or 0, facts.events))
 
 
 class Plan:
@@ -57,6 +61,7 @@ class Plan:
         self.builds = builds
         self.machine = machine
         self.jobs = []
+        self.facts = {trace: ktr.facts(trace) for trace in options.traces}
         self.contestants = {build: self._contestants(build) for build in builds}
 
     def _contestants(self, build):
@@ -77,28 +82,38 @@ class Plan:
         return job
 
     def of_workloads(self):
-        """Yields (build, trace, contestant, {kind: job or [jobs]}); the bound comes last."""
+        """Yields (build, trace, contestant, {kind: job or [jobs]}); what needs no run comes
+        last."""
         for build in self.builds:
             for trace in self.options.traces:
-                events = trace_events(trace)
                 for who in self.contestants[build]:
-                    yield build, trace, who, self._of_row(build, trace, who, events)
-                anyone = self.contestants[build][0]
-                bound = ("ideal", measure.BOUND, anyone[2], None)
-                yield build, trace, bound, {
-                    "memory": self._job("ideal", build, bound, trace, events)}
+                    yield build, trace, who, self._of_row(build, trace, who)
+                for kind, name, row_kind in self._known(trace):
+                    anyone = self.contestants[build][0]
+                    who = (name, row_kind, anyone[2], None)
+                    yield build, trace, who, {
+                        "memory": self._job(kind, build, who, trace, self.facts[trace].events)}
 
-    def _of_row(self, build, trace, who, events):
+    def _known(self, trace):
+        """(kind of job, name, kind of row)"""
+        yield "ideal", measure.IDEAL, measure.BOUND
+        if self.facts[trace].of_kernel:
+            yield "recorded", measure.LINUX, measure.RECORDED
+
+    def _of_row(self, build, trace, who):
+        facts = self.facts[trace]
+        events, room = max(1, facts.events), {"max_pages": pages_for(facts)}
         passes = max(self.options.passes, min(MOST_PASSES, -(-LEAST_TIMED // events)))
-        jobs = {"memory": self._job("memory", build, who, trace, events),
+        jobs = {"memory": self._job("memory", build, who, trace, events, **room),
                 "times": [self._job("times", build, who, trace, events * passes * 2,
-                                    passes=passes, turn=turn)
-                          for turn in range(turns_for(events))]}
+                                    passes=passes, turn=turn, **room)
+                          for turn in range(turns_for(facts))]}
         if self.options.instructions:
-            jobs["instructions"] = self._job("instructions", build, who, trace, events)
+            kind = "total" if facts.recorded else "instructions"
+            jobs["instructions"] = self._job(kind, build, who, trace, events, **room)
         if build.counted and who[1] == measure.ALGORITHM:
             counting = (*who[:2], measure.executable(build.counted, who[0]), None)
-            jobs["operations"] = self._job("operations", build, counting, trace, events)
+            jobs["operations"] = self._job("operations", build, counting, trace, events, **room)
         return jobs
 
     def of_growth(self, folder):
@@ -127,9 +142,9 @@ def _worst(summary, counts, operations):
     """The worst events with what else is known of them."""
     found = []
     for event in summary["worst"]:
-        index = event["line"] - 1  # the first line is the header
-        done = operations.get(str(index), [0] * 5) if operations is not None else [None] * 5
-        found.append(dict(event, instructions=counts[index - 1] if counts else None,
+        number = event["event"]
+        done = operations.get(str(number), [0] * 5) if operations is not None else [None] * 5
+        found.append(dict(event, instructions=counts[number - 1] if counts else None,
                           splits=done[2], joins=done[3], steps=done[4]))
     return found
 
@@ -215,6 +230,13 @@ def growth_entry(live, who, jobs, outcomes):
         if total.get("calls"):
             entry["instructions_per_event"] = total["instructions"] / total["calls"]
     return entry
+
+
+def traces_of(plan):
+    """What is known of each trace, for the results."""
+    return [{"trace": measure.trace_name(path), "recorded": facts.recorded,
+             "events": facts.events, "lost": facts.lost, "about": facts.about}
+            for path, facts in plan.facts.items()]
 
 
 def correlations(rows):

@@ -10,7 +10,7 @@ import statistics
 import results
 import style
 from plotting import (GUIDE, LEFT, RIGHT, WIDTH, Sheet, data_block, event_axis, event_unit,
-                      over_events, shortened, size_text, tic_step, unit_for)
+                      note_on, over_events, shortened, size_text, tic_step, unit_for)
 
 # In pixels; PANEL_HEIGHT includes what stands above a panel and its numbers below.
 PANEL_HEIGHT, PANEL_HEAD, PANEL_FOOT = 400, 102, 46
@@ -41,11 +41,11 @@ def _place(number, columns):
     return left, left + width, top + PANEL_HEAD, top + PANEL_HEIGHT - PANEL_FOOT
 
 
-def _sheet(row, series, height, marked):
+def _sheet(row, series, height, marked, note):
     label = shortened(results.label(row.trace, row.summary["page_size"]), 44)
     sheet = Sheet(height, f"Requested bytes and page bytes over {label}",
                   f"{series.events:,} events, at most "
-                  f"{size_text(row.summary['peak_requested_bytes'])} requested")
+                  f"{size_text(row.summary['peak_requested_bytes'])} requested", note)
     x, y = LEFT, 103
     sheet.swatch(x, y, style.REQUESTED)
     sheet.label("requested bytes", x + 42, y)
@@ -81,7 +81,9 @@ def _head(sheet, row, place):
     sheet.label(shortened(row.algorithm, 22), left, top - 74, 18 if len(row.algorithm) < 17 else 15,
                 style.colour(row.algorithm), bold=True)
     sheet.label(_penalty_text(row.summary["penalty"]), left, top - 44)
-    sheet.label(f"peak {row.summary['pages']['peak']:,} pages", left, top - 18)
+    pages = row.summary["pages"]["peak"]
+    sheet.label(f"peak {pages:,} pages" if pages is not None else
+                f"peak {size_text(row.summary['peak_page_bytes'])} spent", left, top - 18)
 
 
 def _curves(sheet, number, row, one, divisor):
@@ -104,7 +106,8 @@ def output_picture(rows, series):
     ceilings = [_ceiling(max(series[row.algorithm].paged.high)) for row in rows]
     common = _common_ceiling(ceilings)
     divisor, unit = unit_for(common)
-    sheet = _sheet(rows[0], series[rows[0].algorithm], height, max(ceilings) > common)
+    sheet = _sheet(rows[0], series[rows[0].algorithm], height, max(ceilings) > common,
+                   note_on([row.algorithm for row in rows]))
     for number, (row, ceiling) in enumerate(zip(rows, ceilings)):
         place, one = _place(number, columns), series[row.algorithm]
         scale = max(ceiling, common) / divisor

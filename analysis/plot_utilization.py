@@ -1,7 +1,7 @@
 """kma_utilization: how much of its page bytes each algorithm fills, over a trace."""
 
 from plotting import (HEAD, LEFT, ROW, Legend, Sheet, data_block, event_axis, event_unit,
-                      line_style, over_events, overlaid, shortened)
+                      line_style, note_on, over_events, overlaid, shortened)
 
 HEIGHT, FOOT = 760, 86  # pixels
 
@@ -23,7 +23,7 @@ def utilization_picture(trace_label, series):
     sheet = Sheet(max(HEIGHT, HEAD + FOOT + 60 + ROW * len(ranked)),
                   f"Utilization over {shortened(trace_label, 60)}",
                   "Utilization is requested bytes / page bytes; mean: over the events that "
-                  "leave something requested.")
+                  "leave something requested.", note_on(series))
     percents = {name: _percent(series[name]) for name in ranked}
     curves = []
     for name in overlaid(ranked[::-1]):
@@ -33,7 +33,7 @@ def utilization_picture(trace_label, series):
     for number, name in enumerate(ranked):
         legend.entry(sheet, name, HEAD + 40 + ROW * number,
                      [f"{100 * series[name].utilization_mean:.1f}"])
-    sheet.panel(LEFT, legend.panels_end, HEAD + 8, sheet.height - FOOT)
+    sheet.panel(LEFT, legend.panels_end, HEAD + 8, sheet.bottom - FOOT)
     events = series[ranked[0]].events
     sheet.add(event_axis(events, 8))
     sheet.add(f"set yrange [0:{_ceiling(percents.values()):g}]\nset ytics 20\n")

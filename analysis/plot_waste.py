@@ -9,7 +9,7 @@ import statistics
 
 import style
 from plotting import (HEAD, LEFT, ROW, Legend, Sheet, data_block, event_axis, event_unit,
-                      line_style, log_axis, over_events, overlaid, shortened, tic_text,
+                      line_style, log_axis, note_on, over_events, overlaid, shortened, tic_text,
                       unit_for)
 
 HEIGHT, DETAIL_HEIGHT = 760, 540  # pixels
@@ -152,7 +152,7 @@ def _detail_range(series, group):
 def _detail(sheet, legend, series, group, above):
     low, high = _detail_range(series, group)
     unit = unit_for(high)
-    top, bottom = above + 62, sheet.height - FOOT
+    top, bottom = above + 62, sheet.bottom - FOOT
     sheet.add("set ytics autofreq\n")
     sheet.label("A closer look at the curves that run together in the shaded part above",
                 LEFT, top - 26, 17)
@@ -176,7 +176,8 @@ def waste_picture(trace, series):
     below = max(DETAIL_HEIGHT, 120 + FOOT + len(group) * ROW) if group else 0
     legend = Legend(ranked, columns=2)
     sheet = Sheet(above + below, f"Waste over {shortened(trace, 44)}",
-                  f"Page bytes - requested bytes; {_what_is_drawn(series, without)}")
+                  f"Page bytes - requested bytes; {_what_is_drawn(series, without)}",
+                  note_on(series))
     sheet.add(_data(series))
     _overview(sheet, legend, series, ranked, group, above - FOOT)
     if group:

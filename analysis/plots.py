@@ -7,7 +7,7 @@ import shutil
 import heapmap
 import results
 from common import written_aside
-from measure import ALGORITHM
+from measure import ALGORITHM, BOUND, RECORDED
 from plot_growth import growth_picture
 from plot_heapmap import heapmap_picture
 from plot_latency import latency_picture
@@ -24,7 +24,7 @@ FOLDER = "plots"
 def _points(rows):
     """One for each row that has both a time and a penalty."""
     bounds = {(row.trace, row.page_size): row.summary["penalty"]
-              for row in rows if row.kind == "bound" and row.summary}
+              for row in rows if row.kind == BOUND and row.summary}
     return [{"algorithm": row.algorithm, "kind": row.kind, "trace": row.trace,
              "page_size": row.page_size, "penalty": row.summary["penalty"],
              "ns_per_event": row.summary["replay"]["ns_per_event"],
@@ -47,7 +47,8 @@ def _of_workload(workload, rows, curves, folder):
              "kma_utilization": utilization_picture(label, series)}
     own = [row for row in rows if row.kind == ALGORITHM]
     if own:
-        drawn["kma_output"] = output_picture(own, series)
+        panels = [row for row in rows if row.kind in (ALGORITHM, RECORDED)]
+        drawn["kma_output"] = output_picture(panels, series)
     if latency:
         drawn["kma_latency"] = latency_picture(label, latency)
     for row in own:
@@ -80,10 +81,11 @@ def _copy(source, target):
 
 def draw_all(found, curves, folder, wanted=None):
     """Writes the plots below `folder`: those of each trace in a folder of its own; those of
-    the last trace (the largest, usually) and of all together beside these folders.
-    `wanted`: names, None for all. Returns how many there are."""
+    the main trace and of all together beside these folders. `wanted`: names, None for all.
+    Returns how many there are."""
     target = _emptied(os.path.join(folder, FOLDER))
-    rows, count = found["rows"], 0
+    workloads = results.by_workload(found["rows"])
+    recorded, count = results.recorded_traces(found), 0
 
     def keep(place, drawn):
         drawn = {name: picture for name, picture in drawn.items()
@@ -91,12 +93,19 @@ def draw_all(found, curves, folder, wanted=None):
         save(place, drawn)
         return len(drawn)
 
-    for (trace, page_size), members in results.by_workload(rows).items():
-        place = _emptied(os.path.join(target, f"{trace}-{page_size}"))
-        count += keep(place, _of_workload((trace, page_size), members, curves, folder))
-    _copy(place, target)
-    points = _points(rows)
-    over_all = {"kma_pareto": pareto_picture(points)} if points else {}
+    def place_of(workload):
+        return os.path.join(target, "{}-{}".format(*workload))
+
+    for workload, members in workloads.items():
+        count += keep(_emptied(place_of(workload)),
+                      _of_workload(workload, members, curves, folder))
+    main = results.main_trace(found)
+    _copy(place_of([workload for workload in workloads if workload[0] == main][-1]), target)
+    over_all = {}
+    for name, chosen in (("kma_pareto", False), ("kma_pareto_real", True)):
+        points = _points([row for row in found["rows"] if (row.trace in recorded) == chosen])
+        if points:
+            over_all[name] = pareto_picture(points)
     if found["growth"]:
         over_all["kma_growth"] = growth_picture(found["growth"])
     return count + keep(target, over_all)

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import xml.sax.saxutils
 
+import measure
 import style
 from common import Refusal, written_aside
 
@@ -84,6 +85,11 @@ def event_unit(events):
     if events >= 10_000:
         return 1_000, "thousand events"
     return 1, "events"
+
+
+def note_on(names):
+    """What has to be said below a picture of these."""
+    return measure.RECORDED_NOTE if measure.LINUX in names else None
 
 
 # ---- pieces of scripts
@@ -167,12 +173,16 @@ def over_events(one, *columns):
 class Sheet:
     """The script of a picture in the making. Places are pixels from its upper left corner."""
 
-    def __init__(self, height, title, subtitle):
-        self.height = height
+    def __init__(self, height, title, subtitle, note=None):
+        """`note`: a line below the others, for which the sheet is made higher."""
+        self.bottom = height
+        self.height = height + (ROW + 8 if note else 0)
         self.title = title
         self.script = "set multiplot\n"
         self.label(shortened(title, 84), LEFT, 34, size=22)
         self.label(shortened(subtitle, 118), LEFT, 68, colour=style.FAINT)
+        if note:
+            self.label(note, LEFT, self.bottom + 14, colour=style.FAINT)
 
     def add(self, text):
         self.script += text

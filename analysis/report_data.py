@@ -15,9 +15,18 @@ from series import BadData, disagreement
 
 MAIN_PAGE_SIZE = 8192
 
-POINTS = 500          # of a curve over the trace
-STEPS = 200           # of a distribution of latencies
-HEAT_COLUMNS, HEAT_ROWS = 200, 128
+STEPS = 200  # of a distribution of latencies
+
+
+@dataclasses.dataclass(frozen=True)
+class Detail:
+    points: int        # of a curve over the trace
+    heat_columns: int
+    heat_rows: int
+
+
+# There are many recorded traces, and the page is to stay below 8 MB.
+DETAIL, DETAIL_OF_RECORDED = Detail(500, 200, 128), Detail(200, 160, 80)
 
 # One character a cell: the first says that no page is held, the others are fullness.
 LEVELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -29,6 +38,11 @@ class Run:
     trace: str
     page_size: int
     rows: list
+    facts: dict = dataclasses.field(default_factory=dict)  # as in results.json
+
+    @property
+    def recorded(self):
+        return self.facts.get("recorded", False)
 
     @property
     def passed(self):
@@ -52,8 +66,9 @@ class Comparison:
 
     @property
     def main(self):
-        """The last trace, with pages of the usual size where they were used."""
-        last = [run for run in self.runs if run.trace == self.runs[-1].trace]
+        """The main trace, with pages of the usual size where they were used."""
+        trace = results.main_trace(self.results)
+        last = [run for run in self.runs if run.trace == trace]
         return next((run for run in last if run.page_size == MAIN_PAGE_SIZE), last[0])
 
     @property
@@ -70,12 +85,16 @@ def _foreign(path):
 
 
 def _check_rows(path, found):
-    for part in ("machine", "build", "date", "settings", "correlation", "growth"):
+    for part in ("machine", "build", "date", "settings", "traces", "correlation", "growth"):
         if part not in found:
             raise _foreign(path)
     rows = found["rows"]
     if not rows:
         raise Refusal(f"{path}: it holds no rows")
+    known = {one["trace"] for one in found["traces"]}
+    for row in rows:
+        if row.trace not in known:
+            raise Refusal(f"{path}: {results.key(row)} is of a trace that is not in its list")
     keys = [results.key(row) for row in rows]
     for key in keys:
         if keys.count(key) > 1:
@@ -140,8 +159,9 @@ def load(folder):
         raise _foreign(path) from None
     _check_curves(path, found["rows"], curves)
     heapmaps = {key: read_heapmap(os.path.join(folder, name)) for key, name in maps.items()}
-    runs = [Run(*workload, rows)
-            for workload, rows in results.by_workload(found["rows"]).items()]
+    facts = {one["trace"]: one for one in found["traces"]}
+    runs = [Run(trace, page_size, rows, facts[trace])
+            for (trace, page_size), rows in results.by_workload(found["rows"]).items()]
     return Comparison(found, curves, heapmaps, runs)
 
 
@@ -166,7 +186,7 @@ def _mean(values, weights):
     return sum(v * w for v, w in zip(values, weights)) / (sum(weights) or 1)
 
 
-def thin_series(series, points=POINTS):
+def thin_series(series, points=DETAIL.points):
     """Means stay means and extremes stay extremes."""
     count = len(series["index"])
     size = max(1, -(-(count - 1) // points))
@@ -200,12 +220,12 @@ def _level(values):
     return LEVELS[1 + round(sum(held) / len(held) / 1000 * (len(LEVELS) - 2))]
 
 
-def thin_heapmap(grid):
+def thin_heapmap(grid, detail=DETAIL):
     """Columns are moments: some are left out. Rows are pages: neighbours are averaged."""
     cells = grid["cells"]
-    wide = min(len(cells), HEAT_COLUMNS)
+    wide = min(len(cells), detail.heat_columns)
     kept = [round(n * (len(cells) - 1) / max(wide - 1, 1)) for n in range(wide)]
-    together = max(1, -(-len(cells[0]) // HEAT_ROWS)) if cells else 1
+    together = max(1, -(-len(cells[0]) // detail.heat_rows)) if cells else 1
     text = "".join(_level(cells[column][first:first + together]) for column in kept
                    for first in range(0, len(cells[column]), together))
     return {"rows": len(text) // max(wide, 1), "cells": text,
@@ -215,7 +235,7 @@ def thin_heapmap(grid):
 
 # ---- what the page's script gets
 
-def _row_data(comparison, row, shared):
+def _row_data(comparison, row, shared, detail):
     """What is the same for all rows, such as the requested bytes, goes to `shared`."""
     key, replay = results.key(row), row.summary.get("replay") or {}
     found = {"algorithm": row.algorithm, "penalty": row.summary["penalty"],
@@ -223,7 +243,7 @@ def _row_data(comparison, row, shared):
     run = comparison.curves.get(key)
     if run is None:
         return found
-    curve = thin_series(run["series"])
+    curve = thin_series(run["series"], detail.points)
     for name in ("index", "requested"):
         if shared.setdefault(name, curve[name]) == curve[name]:
             del curve[name]
@@ -232,17 +252,17 @@ def _row_data(comparison, row, shared):
     found["latency"] = {call: thin_steps(latency[call]) for call in ("malloc", "free")
                         if latency.get(call)}
     if key in comparison.heapmaps:
-        found["heat"] = thin_heapmap(comparison.heapmaps[key])
+        found["heat"] = thin_heapmap(comparison.heapmaps[key], detail)
     return found
 
 
 def page_data(comparison):
     runs = []
     for run in comparison.runs:
-        shared = {}
-        rows = [_row_data(comparison, row, shared) for row in run.passed]
+        shared, detail = {}, DETAIL_OF_RECORDED if run.recorded else DETAIL
+        rows = [_row_data(comparison, row, shared, detail) for row in run.passed]
         runs.append({"trace": run.trace, "page_size": run.page_size, "events": run.events,
-                     "shared": shared, "rows": rows})
+                     "recorded": run.recorded, "shared": shared, "rows": rows})
     return {"levels": LEVELS, "runs": runs, "main": comparison.runs.index(comparison.main),
             "algorithms": [{"name": name, "kind": kind}
                            for name, kind in comparison.kinds.items()],

@@ -9,6 +9,7 @@ import json
 import report_text as said
 import results
 from common import counted
+from measure import RECORDED, RECORDED_NOTE
 from plotting import size_text
 
 
@@ -34,14 +35,20 @@ def scrolling(table, label):
 
 # ---- the worst events
 
-EVENT_COLUMNS = ("line", "command", "size", "ns", "pages_got", "pages_freed", "splits",
-                 "joins", "steps", "instructions")
+EVENT_COLUMNS = ("command", "size", "ns", "pages_got", "pages_freed", "splits", "joins", "steps",
+                 "instructions")
 EVENT_FORMS = {"ns": "{:,.1f}", "command": "{}"}
+
+
+def _event_columns(row):
+    """Events of a text are told by their lines, those of a compact trace by their numbers."""
+    compact = any(event["line"] is None for event in row.worst)
+    return ("event" if compact else "line", *EVENT_COLUMNS)
 
 
 def _event(event, row):
     cells = []
-    for name in EVENT_COLUMNS:
+    for name in _event_columns(row):
         value = event.get(name)
         shown = "–" if value is None else EVENT_FORMS.get(name, "{:,}").format(value)
         cells.append(element("td", text(shown), data_name=name.replace("_", " "),
@@ -52,12 +59,12 @@ def _event(event, row):
 
 def _events_of(row, names):
     head = "".join(element("th", name.replace("_", " "), scope="col")
-                   for name in (*EVENT_COLUMNS, "what happened"))
+                   for name in (*_event_columns(row), "what happened"))
     body = "".join(_event(event, row) for event in row.worst)
     worst = row.worst[0]
     summary = (f"{swatch(row.algorithm, names)}{element('b', text(row.algorithm))} "
                f"<span>{worst['ns']:,.0f} ns, {text(worst['command'])} of "
-               f"{worst['size']:,} bytes in line {worst['line']:,}</span>")
+               f"{worst['size']:,} bytes in {said.place(worst)}</span>")
     table = element("table", element("thead", element("tr", head)) + element("tbody", body),
                     class_="events")
     return element("details", element("summary", summary) +
@@ -105,22 +112,64 @@ def counted_events(run):
     return f"{run.events:,} {'event' if run.events == 1 else 'events'}"
 
 
-def leaders(comparison):
-    """Who is first on each workload."""
+def _leader_rows(comparison, runs):
     head = element("th", "workload", scope="col") + "".join(
         element("th", text(question.heading), scope="col") for question in said.QUESTIONS)
     body = ""
-    for run in comparison.runs:
-        cells = element("th", text(results.label(run.trace, run.page_size)), scope="row")
+    for run in runs:
+        number = comparison.runs.index(run)
+        link = element("a", text(results.label(run.trace, run.page_size)),
+                       href=f"#run-{number}", data_run=number)
+        cells = element("th", link, scope="row")
         for question in said.QUESTIONS:
             one = said.verdict(question, run.contestants)
             cells += element("td", "–" if one is None else
                              f"{element('b', text(one.first.algorithm))} {text(one.text())}"
                              f"<br>{element('small', text(one.certainty))}")
         body += element("tr", cells)
-    table = element("table", element("thead", element("tr", head)) + element("tbody", body),
-                    class_="leaders")
-    return scrolling(table, "Who is ahead on each workload")
+    return element("table", element("thead", element("tr", head)) + element("tbody", body),
+                   class_="leaders")
+
+
+def leaders(comparison):
+    """Who is first on each workload: also the way to its section."""
+    found = ""
+    for recorded, title in ((False, "Who is ahead on each workload"),
+                            (True, "Who is ahead on each recorded trace")):
+        runs = [run for run in comparison.runs if run.recorded == recorded]
+        if runs:
+            table = scrolling(_leader_rows(comparison, runs), title)
+            found += element("details", element("summary", title) + table, class_="ahead",
+                             open="")
+    return found
+
+
+def recording(run):
+    """What the trace says of how it came about."""
+    if not run.recorded:
+        return ""
+    about = run.facts["about"]
+    parts = [f"Recorded{' in the kernel' if about.get('origin') == 'kernel' else ''}"]
+    parts += [about["command"]] if about.get("command") else []
+    system = " ".join(about[key] for key in ("system", "machine") if about.get(key))
+    parts += [part for part in (system, about.get("recorded", "").replace("T", " ")) if part]
+    lost = run.facts["lost"]
+    parts += [f"{counted(lost, 'event')} lost"] if lost else []
+    return element("p", text(": ".join(parts[:2]) + "".join(f"; {part}" for part in parts[2:]) +
+                             "."), class_="note recording")
+
+
+RECORDED_METHOD = """<dt>Recorded traces</dt>
+<dd>What a kernel or a program asked for while it did its work, in the same order; the time
+between is left out. There are many and they are long, so their times come from fewer processes,
+and their instructions are counted in sum, not for each call. """
+
+
+def recorded_method(comparison):
+    if not any(run.recorded for run in comparison.runs):
+        return ""
+    linux = any(row.kind == RECORDED for run in comparison.runs for row in run.rows)
+    return RECORDED_METHOD + (text(RECORDED_NOTE) if linux else "") + "</dd>\n"
 
 
 def facts(found):

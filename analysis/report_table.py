@@ -7,11 +7,11 @@ import json
 
 import results
 import tables
-from measure import ALGORITHM, BOUND, REFERENCE
+from measure import ALGORITHM, BOUND, RECORDED, RECORDED_NOTE, REFERENCE
 from report_html import element, scrolling, swatch, text
 from tables import Column, figure
 
-TAGS = {REFERENCE: "reference", BOUND: "bound"}
+TAGS = {REFERENCE: "reference", BOUND: "bound", RECORDED: "recorded"}
 
 
 def _latency(call, key):
@@ -134,6 +134,11 @@ def _notes(run):
     if any(row.kind == BOUND for row in run.passed):
         notes.append("ideal: a packer that wastes nothing but the end of the last page. "
                      "No allocator can hold less. It has no times.")
+    if any(row.kind == RECORDED for row in run.passed):
+        notes.append(f"{RECORDED_NOTE} It has no times.")
+    if run.recorded and any(row.instructions for row in run.passed):
+        notes.append("Of a recorded trace instructions are counted in sum, with the frees of "
+                     "what it leaves: the worst is not known.")
     uncounted = {}
     for row in run.passed:
         if row.instructions_failure:

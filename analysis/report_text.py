@@ -117,15 +117,21 @@ def verdict(question, rows):
 
 def _elsewhere(found, others):
     """On how many other workloads the same one is first, or level with the first."""
-    verdicts = [v for v in (verdict(found.question, run.contestants) for run in others)
-                if v is not None and v.ratio is not None]
-    if not verdicts:
+    name, counts = found.first.algorithm, []
+    for recorded, noun in ((False, "other workload"), (True, "recorded trace")):
+        verdicts = [v for v in (verdict(found.question, run.contestants) for run in others
+                                if run.recorded == recorded)
+                    if v is not None and v.ratio is not None]
+        if verdicts:
+            same = sum(name == v.first.algorithm or name in v.level for v in verdicts)
+            counts.append((same, len(verdicts), noun))
+    if not counts:
         return ""
-    name = found.first.algorithm
-    same = sum(name == v.first.algorithm or name in v.level for v in verdicts)
-    if len(verdicts) == 1:
-        return f" On the other workload it is {'first too' if same else 'not the first'}."
-    return f" It is first on {same or 'none'} of the {len(verdicts)} other workloads."
+    if [number for _, number, _ in counts] == [1]:
+        same, _, noun = counts[0]
+        return f" On the {noun} it is {'first too' if same else 'not the first'}."
+    told = [f"on {same or 'none'} of the {counted(number, noun)}" for same, number, noun in counts]
+    return f" It is first {' and '.join(told)}."
 
 
 def _how_sure(found):
@@ -226,13 +232,20 @@ def _cause(event, row):
             "machine's (such as cache or TLB misses)")
 
 
+def place(event):
+    """Where in its trace: "line 2" of a text, "event 1" of a compact trace."""
+    if event["line"] is None:
+        return f"event {many(event['event'])}"
+    return f"line {many(event['line'])}"
+
+
 def explain(event, row):
     """A sentence on one of a row's worst events."""
     if row.kind != "algorithm":
         return "What happened inside is not known: it takes its memory from the system."
     did = [part for part in (_pages(event), _work(event)) if part]
     said = "; ".join(did)
-    if event["line"] == 2:
+    if event["event"] == 1:
         said = "the first event, nothing was held before; " + said
     said = said[:1].upper() + said[1:]
     cause = _cause(event, row)

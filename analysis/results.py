@@ -8,10 +8,10 @@ import os
 
 import measure
 import tables
-from common import Refusal, written_aside
+from common import Refusal, counted, written_aside
 from series import Curve, Series
 
-FORMAT, CURVES_FORMAT = 2, 1
+FORMAT, CURVES_FORMAT = 3, 1
 
 
 def by_workload(rows):
@@ -24,6 +24,27 @@ def by_workload(rows):
 
 def label(trace, page_size):
     return f"{trace}, {page_size:,}-byte pages"
+
+
+def recorded_traces(results):
+    """Names."""
+    return [one["trace"] for one in results["traces"] if one["recorded"]]
+
+
+def main_trace(results):
+    """The one that all is told of where there is room for one: the last that was not
+    recorded, the largest usually; where all were, the last."""
+    names = [row.trace for row in results["rows"]]
+    recorded = recorded_traces(results)
+    return ([name for name in names if name not in recorded] or names)[-1]
+
+
+def included(results):
+    """What traces there are: "2 traces: 1.trace, 2.trace. 1 recorded trace: kernel." """
+    recorded = recorded_traces(results)
+    others = [one["trace"] for one in results["traces"] if not one["recorded"]]
+    return " ".join(f"{counted(len(names), noun)}: {', '.join(names)}."
+                    for noun, names in (("trace", others), ("recorded trace", recorded)) if names)
 
 
 def key(row):
@@ -52,7 +73,9 @@ def load(path):
     results = _load(path, FORMAT)
     try:
         results["rows"] = [measure.Row(**row) for row in results["rows"]]
-    except (KeyError, TypeError):
+        for one in results["traces"]:
+            (one["trace"], one["recorded"], one["lost"], one["about"].items())
+    except (AttributeError, KeyError, TypeError):
         raise Refusal(f"{path}: these are no results of analysis/compare") from None
     return results
 
@@ -112,9 +135,11 @@ def markdown(results):
              f"{build['compiler']}, `{build['flags']}`; kma {build['version']}"
              f"{', commit ' + build['commit'] if build['commit'] else ''}"
              f"{' with changes' if build['modified'] else ''}; {results['date']}; "
-             f"least of {results['settings']['passes']} passes"]
+             f"least of {results['settings']['passes']} passes", "", included(results)]
     for (trace, page_size), rows in by_workload(results["rows"]).items():
         lines += ["", f"## {label(trace, page_size)}", ""]
         lines += tables.markdown_table(tables.COMPARISON, tables.by_penalty(rows))
         lines += ["", *(f"- {row.algorithm}: {row.failure}" for row in rows if row.failure)]
+        if any(row.kind == measure.RECORDED for row in rows):
+            lines += [measure.RECORDED_NOTE]
     return "\n".join(lines).rstrip() + "\n"

@@ -24,6 +24,7 @@ COLOURS = {
     "jemalloc": "#524a00",
     "mimalloc": "#124228",
     "tcmalloc": "#083482",
+    "linux": "#fc003c",
     "ideal": "#b4b4b4",
 }
 
@@ -41,6 +42,7 @@ DASHES = {
     "jemalloc": (9, 4, 2, 4),
     "mimalloc": (3, 3),
     "tcmalloc": (9, 4, 2, 4, 2, 4),
+    "linux": (14, 4),
     "ideal": (3, 6),
 }
 

@@ -3,7 +3,7 @@
 import dataclasses
 import typing
 
-from measure import BOUND
+from measure import BOUND, RECORDED
 
 MEMORY = "memory"  # the same on every run and machine
 TIME = "time"      # not so
@@ -88,7 +88,7 @@ def by_penalty(rows):
 
 def best_cells(columns, rows):
     """The text of the best cell of each column; None where nothing is to be marked."""
-    passed = [row.summary for row in rows if row.failure is None and row.kind != BOUND]
+    passed = [row.summary for row in rows if row.failure is None and row.kind not in (BOUND, RECORDED)]
     best = []
     for column in columns:
         values = [value for value in map(column.value, passed) if value is not None]
@@ -155,13 +155,26 @@ def markdown_table(columns, rows):
     return markdown(heading, body)
 
 
+def _cells(column, rows):
+    """(algorithms, traces, {(algorithm, trace): text})"""
+    return (list(dict.fromkeys(row.algorithm for row in rows)),
+            list(dict.fromkeys(row.trace for row in rows)),
+            {(row.algorithm, row.trace):
+             "failed" if row.failure is not None else column.cell(row.summary)
+             for row in rows})
+
+
 def by_trace(column, rows):
     """One figure of every algorithm (down) on every trace (across)."""
-    algorithms = list(dict.fromkeys(row.algorithm for row in rows))
-    traces = list(dict.fromkeys(row.trace for row in rows))
-    cells = {(row.algorithm, row.trace):
-             "failed" if row.failure is not None else column.cell(row.summary)
-             for row in rows}
+    algorithms, traces, cells = _cells(column, rows)
     body = [[algorithm] + [cells.get((algorithm, trace), "-") for trace in traces]
             for algorithm in algorithms]
     return markdown(["algorithm"] + traces, body)
+
+
+def by_algorithm(column, rows):
+    """The same, traces down and algorithms across."""
+    algorithms, traces, cells = _cells(column, rows)
+    body = [[trace] + [cells.get((algorithm, trace), "-") for algorithm in algorithms]
+            for trace in traces]
+    return markdown(["trace"] + algorithms, body)

@@ -406,13 +406,14 @@ static enum compact_block read_block(struct compact *compact, const char *conten
     if (size >= COMPACT_HEAD)
         length = head[1] | (size_t)head[2] << 8 | (size_t)head[3] << 16 |
                  (size_t)head[4] << 24;
-    bool good = size >= COMPACT_HEAD && length == size - COMPACT_HEAD;
-    if (!good)
+    if (size < COMPACT_HEAD || length != size - COMPACT_HEAD) {
         reject(compact, "this block is not as long as it says");
+        return COMPACT_BAD;
+    }
     struct section block = {head + COMPACT_HEAD, head + size};
     compact->text = content + COMPACT_HEAD;
     compact->text_size = length;
-    switch (good ? content[0] : 0) {
+    switch (content[0]) {
     case 'M':
         return read_columns(compact) ? COMPACT_META : COMPACT_BAD;
     case 'N':
@@ -421,8 +422,6 @@ static enum compact_block read_block(struct compact *compact, const char *conten
         return read_events(compact, block) ? COMPACT_EVENTS : COMPACT_BAD;
     case 'Z':
         return read_end(compact) ? COMPACT_END : COMPACT_BAD;
-    case 0:
-        return COMPACT_BAD;
     default:
         reject(compact, "a block of an unknown kind: a later version's?");
         return COMPACT_BAD;
@@ -486,7 +485,8 @@ bool compact_rewind(struct compact *compact)
     if (!input_rewind(compact->input, error->text, sizeof error->text))
         return reject_input(compact);
     zstd_reset(&compact->zstd);
-    memset(compact->size_of, 0, (size_t)compact->slots * sizeof *compact->size_of);
+    if (compact->slots > 0)
+        memset(compact->size_of, 0, (size_t)compact->slots * sizeof *compact->size_of);
     memset(compact->names, 0, sizeof compact->names);
     compact->used = 0;
     compact->events = 0;

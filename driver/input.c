@@ -129,7 +129,7 @@ static bool write_all(int file, const char *data, size_t size)
     return true;
 }
 
-static int open_nameless(char *folder, size_t room)
+int input_open_nameless(char *folder, size_t room)
 {
     const char *set = getenv("TMPDIR");
     char path[4096];
@@ -146,7 +146,7 @@ bool input_keep(struct input *input, char *why, size_t why_size)
     if (input->start >= 0)
         return true;
     char folder[200];
-    int copy = open_nameless(folder, sizeof folder);
+    int copy = input_open_nameless(folder, sizeof folder);
     bool good = copy >= 0;
     while (good && write_all(copy, input->data, input->size) && !input->ended) {
         input->size = 0;

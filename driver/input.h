@@ -36,6 +36,10 @@ bool input_whole(struct input *input, char *why, size_t why_size);
  * input_advance. False with a phrase in `why`. */
 bool input_keep(struct input *input, char *why, size_t why_size);
 
+/* An empty file without a name in $TMPDIR or /tmp, whose name goes to `folder`. Negative
+ * with errno when it cannot be made. */
+int input_open_nameless(char *folder, size_t room);
+
 /* Back to the first byte, of a source that can be rewound. */
 bool input_rewind(struct input *input, char *why, size_t why_size);
 

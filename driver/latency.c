@@ -51,7 +51,7 @@ void latency_measure(struct latency *latency, const struct trace *trace,
     *latency = (struct latency){.passes = passes};
     latency->ticks = malloc((trace->count + 1) * sizeof *latency->ticks);
     if (latency->ticks == NULL)
-        run_refuse("%s: no memory for %zu events", trace->path, trace->count);
+        run_refuse("%s: no memory for %zu events", trace->path, (size_t)trace->count);
     memset(latency->ticks, 0xff, (trace->count + 1) * sizeof *latency->ticks);
     struct probe probe = {.count = 0};
     timer_begin(&latency->timer);
@@ -108,7 +108,7 @@ struct latency_figures latency_figures(const struct latency *latency,
     struct latency_figures figures = {0};
     uint32_t *sorted = malloc((trace->count + 1) * sizeof *sorted);
     if (sorted == NULL)
-        run_refuse("%s: no memory for %zu events", trace->path, trace->count);
+        run_refuse("%s: no memory for %zu events", trace->path, (size_t)trace->count);
     size_t count = 0;
     double sum = 0;
     for (size_t k = 0; k < trace->count; k++) {

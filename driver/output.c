@@ -149,6 +149,7 @@ void output_finish_all(void)
             refuse(output);
         output->has_aside = false;
     }
+    output_count = 0;
 }
 
 void output_abandon_all(void)

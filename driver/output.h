@@ -19,7 +19,7 @@ void output_numbers(struct output *output, uint64_t a, uint64_t b, uint64_t c);
 /* Ends the run if something already could not be written. */
 void output_check(struct output *output);
 
-/* Completes every output, or ends the run and leaves none. */
+/* Completes every output, or ends the run and leaves none. Others may be opened then. */
 void output_finish_all(void);
 
 /* Removes what is not complete. Safe in a signal handler. */

@@ -207,7 +207,7 @@ static void on_signal(int number, siginfo_t *info, void *context)
     while (which < SIGNALS - 1 && signals[which].number != number)
         which++;
     struct line line = {.length = 0};
-    if (number == SIGBUS && run.reading) {
+    if (number == SIGBUS && (run.reading || run.trace_path == NULL)) {
         /* A mapped file has fewer bytes by now than when it was opened. */
         last_words("the file was cut short while it was read", false);
         _exit(EXIT_REFUSED);

@@ -16,7 +16,11 @@ from shared import ROOT
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "analysis"))
+import jobs  # noqa: E402
+import ktr  # noqa: E402
+import results  # noqa: E402
 import series  # noqa: E402
+from measure import trace_name  # noqa: E402
 
 ALGORITHMS = ("dummy", "rm", "rm_best", "rm_worst", "bud", "lzbud", "p2fl", "mck2")
 LIVE = (1_000, 10_000, 100_000)
@@ -56,7 +60,7 @@ def run_driver(program, trace, folder, heapmap):
     with open(paths["json"], encoding="utf-8") as file:
         summary = json.load(file)
     summary.pop("program")
-    summary["trace"] = os.path.basename(trace)
+    summary["trace"] = trace_name(trace)
     if summary["replay"]:
         least = summary["replay"]["min_s"]
         summary["replay"]["turns_s"] = [least, least * 1.012, least * 1.03]
@@ -65,10 +69,10 @@ def run_driver(program, trace, folder, heapmap):
 
 def instruction_figures(part, work):
     if not part["count"]:
-        return {"count": 0, "mean": None, "p50": None, "worst": None, "worst_line": None,
-                "worst_size": None}
+        return {"count": 0, "mean": None, "p50": None, "worst": None, "worst_event": None,
+                "worst_line": None, "worst_size": None}
     return {"count": part["count"], "mean": work * 1.07, "p50": round(work),
-            "worst": round(work * 9), "worst_line": 2, "worst_size": 100}
+            "worst": round(work * 9), "worst_event": 1, "worst_line": 2, "worst_size": 100}
 
 
 def worst_events(summary, instructions, rand):
@@ -85,7 +89,7 @@ def worst_events(summary, instructions, rand):
 
 
 def empty_row(algorithm, trace, kind="algorithm", **changes):
-    return {"algorithm": algorithm, "kind": kind, "trace": os.path.basename(trace),
+    return {"algorithm": algorithm, "kind": kind, "trace": trace_name(trace),
             "page_size": PAGE_SIZE, "failure": None, "summary": None, "instructions": None,
             "instructions_failure": None, "worst": [], **changes}
 
@@ -126,7 +130,7 @@ def ideal(trace, like, curves):
                            for _ in range(3)))
     bound = dataclasses.replace(curves, paged=paged, waste=waste)
     pages = like["memory"]["ideal_pages_at_peak"]
-    summary = {"algorithm": "ideal", "trace": os.path.basename(trace), "events": like["events"],
+    summary = {"algorithm": "ideal", "trace": trace_name(trace), "events": like["events"],
                "page_size": PAGE_SIZE, "pages": {"peak": pages},
                "peak_requested_bytes": like["peak_requested_bytes"],
                "peak_page_bytes": pages * PAGE_SIZE, "utilization_at_peak": 0.99,
@@ -134,6 +138,13 @@ def ideal(trace, like, curves):
                "penalty": like["memory"]["ideal_penalty"], "replay": None, "latency": None,
                "timer": None, "worst": []}
     return empty_row("ideal", trace, kind="bound", summary=summary), bound
+
+
+def linux(trace, folder):
+    """(row, curves) of the allocator that a recording of a kernel tells of."""
+    job = jobs.Job("recorded", "linux", trace, PAGE_SIZE, "", 1)
+    found = jobs.run_recorded(job, folder, None)
+    return empty_row("linux", trace, kind="recorded", summary=found["summary"]), found["series"]
 
 
 def growth_of(algorithm, rand):
@@ -145,7 +156,7 @@ def growth_of(algorithm, rand):
 
 
 def run_trace(out, folder, trace, algorithms, references, rows, runs):
-    rand = random.Random(os.path.basename(trace))
+    rand = random.Random(trace_name(trace))
     passed = []
     for algorithm in algorithms:
         name = f"heapmaps/{algorithm}-{len(rows) + 1}.txt"
@@ -164,9 +175,19 @@ def run_trace(out, folder, trace, algorithms, references, rows, runs):
     for number, name in enumerate(references):
         rows.append(reference_row(name, trace, like, 1.2 + number / 5))
     row, bound = ideal(trace, like, curves)
-    rows.append(row)
-    runs[f"ideal/{row['trace']}/{PAGE_SIZE}"] = {"series": dataclasses.asdict(bound),
-                                                 "latency": None, "heapmap": None}
+    known = [(row, dataclasses.asdict(bound))]
+    if ktr.facts(trace).of_kernel:
+        known.append(linux(trace, out))
+    for row, curves in known:
+        rows.append(row)
+        runs[f"{row['algorithm']}/{row['trace']}/{PAGE_SIZE}"] = {
+            "series": curves, "latency": None, "heapmap": None}
+
+
+def facts_of(trace):
+    facts = ktr.facts(trace)
+    return {"trace": trace_name(trace), "recorded": facts.recorded, "events": facts.events,
+            "lost": facts.lost, "about": facts.about}
 
 
 def make_results(out, folder, traces, algorithms=ALGORITHMS, references=("libc",), growth=True):
@@ -176,12 +197,12 @@ def make_results(out, folder, traces, algorithms=ALGORITHMS, references=("libc",
     for trace in traces:
         run_trace(out, folder, trace, algorithms, references, rows, runs)
     rand = random.Random(1)
-    correlation = [{"trace": os.path.basename(trace), "page_size": PAGE_SIZE, "malloc": 0.93,
+    correlation = [{"trace": trace_name(trace), "page_size": PAGE_SIZE, "malloc": 0.93,
                     "free": 0.71 - n / 5, "rows": len(algorithms)} for n, trace in enumerate(traces)]
     correlation.append({"trace": None, "page_size": None, "malloc": 0.9, "free": None,
                         "rows": len(rows)})
-    results = {
-        "format": 2, "date": "2026-01-02T03:04:05Z",
+    found = {
+        "format": results.FORMAT, "traces": [facts_of(trace) for trace in traces], "date": "2026-01-02T03:04:05Z",
         "machine": {"cpu": "A processor @ 3.00GHz", "cores": 2, "memory_bytes": 2 ** 34,
                     "kernel": "Linux 6.1 x86_64"},
         "build": {"compiler": "gcc 12.2.0", "flags": "-std=c11 -O3", "version": "1.0",
@@ -189,10 +210,10 @@ def make_results(out, folder, traces, algorithms=ALGORITHMS, references=("libc",
         "settings": {"passes": 3, "page_sizes": [PAGE_SIZE]}, "rows": rows,
         "correlation": correlation,
         "growth": [point for name in algorithms for point in growth_of(name, rand)] if growth else []}
-    for name, value in (("results", results), ("curves", {"format": 1, "runs": runs})):
+    for name, value in (("results", found), ("curves", {"format": 1, "runs": runs})):
         with open(os.path.join(out, f"{name}.json"), "w", encoding="utf-8") as file:
             json.dump(value, file)
-    return results
+    return found
 
 
 def main():

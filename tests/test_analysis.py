@@ -214,12 +214,15 @@ class DocTables(Case):
                       ("libc", "5.trace", 0.3, "reference"), ("ideal", "5.trace", 0, "bound")])
         self.doc(self.DOC)
 
-    def results(self, rows):
+    def results(self, rows, recorded=()):
         replay = dict(SUMMARY["replay"])
+        traces = list(dict.fromkeys(trace for _, trace, _, _ in rows))
         found = {"format": results.FORMAT, "machine": {"cpu": "c", "cores": 1, "kernel": "k"},
                  "build": {"compiler": "cc", "flags": "-O3", "version": "1", "commit": None,
                            "modified": False},
-                 "date": "today", "settings": {"passes": 9}, "correlation": [], "growth": []}
+                 "date": "today", "settings": {"passes": 9}, "correlation": [], "growth": [],
+                 "traces": [{"trace": name, "recorded": name in recorded, "events": 4, "lost": 0,
+                             "about": {}} for name in traces]}
         found["rows"] = [
             measure.Row(a, t, with_changes(penalty=p, replay=replay), kind=kind, page_size=8192)
             for a, t, p, kind in rows]
@@ -247,6 +250,49 @@ Before.
 After.
 """, text)
         self.assertIn("| bud       |           20.2 |", text)
+        self.doc_tables()
+        self.assertEqual(read(self.path("DOC")), text)
+
+    def test_recorded_traces_have_tables_of_their_own(self):
+        kinds = (("bud", "algorithm"), ("libc", "reference"), ("ideal", "bound"))
+        rows = [(name, trace, penalty, kind) for trace, penalty in
+                (("1.trace", 0.5), ("boot", 0.25), ("git", 0.75)) for name, kind in kinds]
+        rows.insert(6, ("linux", "boot", 0.125, "recorded"))
+        self.results(rows, ("boot", "git"))
+        self.doc("".join(f"<!-- table:{name} -->\n<!-- /table -->\n" for name in
+                         ("penalty", "penalty-real", "ratio-real", "latency")))
+        self.doc_tables()
+        self.assertEqual(read(self.path("DOC")), """\
+<!-- table:penalty -->
+| algorithm | 1.trace |
+|-----------|--------:|
+| bud       |  0.5000 |
+| ideal     |  0.5000 |
+<!-- /table -->
+<!-- table:penalty-real -->
+| trace |    bud |  ideal |  linux |
+|-------|-------:|-------:|-------:|
+| boot  | 0.2500 | 0.2500 | 0.1250 |
+| git   | 0.7500 | 0.7500 |      - |
+<!-- /table -->
+<!-- table:ratio-real -->
+| trace |  bud | libc |
+|-------|-----:|-----:|
+| boot  | 1.00 | 1.00 |
+| git   | 1.00 | 1.00 |
+<!-- /table -->
+<!-- table:latency -->
+| algorithm | malloc mean ns | malloc p99 ns | malloc worst ns | free mean ns | free p99 ns | free worst ns |
+|-----------|---------------:|--------------:|----------------:|-------------:|------------:|--------------:|
+| bud       |           20.2 |            40 |             901 |         10.5 |          30 |            70 |
+| libc      |           20.2 |            40 |             901 |         10.5 |          30 |            70 |
+<!-- /table -->
+""")
+
+    def test_tables_of_traces_that_were_not_measured_stay(self):
+        text = "<!-- table:penalty-real -->\nold\n<!-- /table -->\n"
+        self.doc(text)
+        self.doc_tables("--check")
         self.doc_tables()
         self.assertEqual(read(self.path("DOC")), text)
 
@@ -286,7 +332,8 @@ After.
                 ("\n<!-- /table -->\n", "DOC:2: a table ends, but none has begun"),
                 ("<!-- table:nothere -->\n<!-- /table -->\n",
                  "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
-                 "waste, latency, references, ratio, instructions, claims")):
+                 "waste, latency, references, ratio, instructions, claims, penalty-real, "
+                 "peak-real, ratio-real")):
             self.doc(text)
             _, complaints = self.doc_tables(status=2)
             self.assertEqual(complaints, f"doc_tables: {complaint}\n")
@@ -313,6 +360,41 @@ class Bench(Case):
         self.assertRegex(out, r"\nbud +10\.0 +10\.0 +x 1\.0\n")
         self.assertIn("broken  FAILED: testsuite/t:7: id 3 overlaps id 1", out)
         self.assertEqual(len(os.listdir(self.path("kept"))), 2)
+
+    READER = f"""#!{PYTHON}
+import json, sys
+options = dict(zip(sys.argv[1:-1], sys.argv[2:-1]))
+events = 500_000
+seconds = {{"ktr": 0.02, "trace": 0.01}}[sys.argv[-1].rpartition(".")[2]]
+found = ({{"events": events, "bytes": 5_000_000, "seconds": seconds}} if "--read" in sys.argv
+         else {{"replay": {{"ns_per_event": 3.25}}}})
+with open(options["--json"], "w") as out:
+    json.dump(found, out)
+"""
+
+    def test_reading(self):
+        """Half of what compact is meant to reach, and more than what text is."""
+        self.stub("libc")
+        self.stub("bud")
+        write_script(self.path("kma_nothing"), self.READER)
+        os.mkdir(self.path("capture"))
+        write_script(self.path("capture", "generate"),
+                     f"#!{PYTHON}\nimport sys\nopen(sys.argv[-1], 'w').close()\n")
+        out, _ = self.run_script("bench", "--algorithms", "bud", "--trace", "t.trace", "--quick",
+                                 "--cache", "kept", "--results", "found.json")
+        self.assertRegex(out, r"\ncompact +5\.0 +40\.00 +25\.0 +250 +50 million events/s +missed\n")
+        self.assertRegex(out, r"\ntext +5\.0 +20\.00 +50\.0 +500 +400 MB/s +ok\n")
+        self.assertRegex(out, r"\nreplay +3\.25\n")
+        found = json.loads(read(self.path("found.json")))["reading"]
+        self.assertEqual((found["failure"], found["replay_ns_per_event"]), (None, 3.25))
+        self.assertEqual(found["traces"]["text"], {"events": 500_000, "bytes": 5_000_000,
+                                                   "seconds": 0.01})
+
+    def test_reading_is_not_timed_without_its_programs(self):
+        self.stub("libc")
+        self.stub("bud")
+        out, _ = self.run_script("bench", "--algorithms", "bud", "--trace", "t.trace", "--quick")
+        self.assertIn("\nnot timed: not built: generate, kma_nothing\n", out)
 
     def test_missed_targets_are_no_failure(self):
         self.stub("libc", replay={"ns_per_event": 1.0})

@@ -25,13 +25,14 @@ PYTHON = "/usr/bin/python3"
 sys.dont_write_bytecode = True
 sys.path.insert(0, ANALYSIS)
 import jobs  # noqa: E402
+import ktr  # noqa: E402
 import plan  # noqa: E402
 import results  # noqa: E402
 import schedule  # noqa: E402
 
 QUIET = ("--retries", "0", "--no-references", "--no-instructions", "--no-growth", "--no-plots")
 
-TURNS = plan.turns_for(400)  # both traces are short
+TURNS = plan.turns_for(ktr.Facts(False, {}, 400))  # both traces are short
 
 TYPES = {"object": dict, "array": list, "string": str, "integer": int, "null": type(None),
          "number": (int, float), "boolean": bool}
@@ -289,8 +290,9 @@ with open(path, "w") as file:
                 self.assertIn(complaint, done.stderr)
         done = self.compare(*QUIET, traces="nowhere.trace", status=2)
         self.assertIn("nowhere.trace: no such trace", done.stderr)
-        done = self.compare(*QUIET, algorithms="ideal", status=2)
-        self.assertEqual(len(done.stderr.splitlines()), 1)
+        for name in ("ideal", "linux"):
+            done = self.compare(*QUIET, algorithms=name, status=2)
+            self.assertEqual(len(done.stderr.splitlines()), 1)
 
     def shared_core(self, name, probes):
         """kma_NAME with the probe's time (us) of each timed run set."""
@@ -440,7 +442,7 @@ class Parts(unittest.TestCase):
         with tempfile.NamedTemporaryFile("w", suffix=".trace") as file:
             file.write(trace_text("REQUEST 0 8184", "REQUEST 1 8185", "FREE 1", "FREE 0"))
             file.flush()
-            self.assertEqual(list(jobs.requested_after_events(file.name, 8184)),
+            self.assertEqual([requested for requested, _ in ktr.live_totals(file.name, 8184)],
                              [8184, 8184, 8184, 0])
 
     def test_time_left(self):

@@ -288,7 +288,7 @@ class Progress(DriverTest):
     def test_cleared_at_the_end(self):
         started = time.monotonic()
         self.passes("kma_bud", "--competition", "--passes", "200", "t")
-        passes = int(200 * 2.5 / (time.monotonic() - started))
+        passes = int(200 * 5 / (time.monotonic() - started))
         seen = self.on_terminal(["--competition", "--passes", str(passes), "t"],
                                 lambda text: False)
         self.assertIn("%", seen)

@@ -9,6 +9,7 @@ import tempfile
 import unittest
 from unittest import mock
 
+import ktr_files
 from driver_case import BUILD, DriverTest, program, trace_text, word_bytes
 from shared import ROOT, write_script
 
@@ -17,6 +18,8 @@ sys.dont_write_bytecode = True
 
 import instructions  # noqa: E402
 from common import Refusal  # noqa: E402
+
+NOT_DRIVEN = ktr_files.not_driven(program("kma_bud"))
 
 MALLOCS = {"REQUEST": "malloc", "FREE": "free"}
 
@@ -63,6 +66,7 @@ class Counting(DriverTest):
         # The first call opens the allocator and gets its pages, the last gives them back.
         figures = found.figures()
         self.assertEqual(figures["malloc"]["worst_line"], 2)
+        self.assertEqual(figures["malloc"]["worst_event"], 1)
         self.assertEqual(figures["malloc"]["worst_size"], 100)
         self.assertEqual(figures["malloc"]["worst"], found.per_event[0])
         self.assertEqual(figures["free"]["worst_line"], 7)
@@ -84,6 +88,28 @@ class Counting(DriverTest):
                              (worst, first.event + 2, first.size))
             self.assertEqual(figures["p50"], sorted(one for one, _ in counts)[499])
         self.assertEqual(self.total("kma_lzbud", trace), (sum(found.per_event), 2000))
+
+    def test_the_sums_of_malloc_and_of_free(self):
+        trace = self.shipped("1.trace")
+        for name in ("kma_bud", "kma_lzbud", "kma_rm"):
+            counts = self.count(name, trace).figures()
+            sums, why = instructions.totals(program(name), self.path(trace), self.folder)
+            self.assertIsNone(why)
+            for call, found in instructions.mean_figures(sums).items():
+                self.assertEqual((found["count"], found["mean"]),
+                                 (counts[call]["count"], counts[call]["mean"]))
+                self.assertIsNone(found["worst"])
+
+    @unittest.skipIf(NOT_DRIVEN, NOT_DRIVEN)
+    def test_a_compact_trace_has_events_instead_of_lines(self):
+        pairs = [(100, 0), (1500, 1), (0, 0), (24, 0), (0, 1), (0, 0)]
+        ktr_files.write(self.path("t.ktr"), pairs)
+        text = self.given("REQUEST 5 100", "REQUEST 3 1500", "FREE 5", "REQUEST 5 24",
+                          "FREE 3", "FREE 5")
+        found = self.count("kma_bud", "t.ktr")
+        self.assertEqual(found.per_event, self.count("kma_bud", text).per_event)
+        self.assertEqual(found.figures()["free"]["worst_event"], 6)
+        self.assertIsNone(found.figures()["free"]["worst_line"])
 
     def test_the_driver_need_not_say_when_it_starts(self):
         trace = self.shipped("1.trace")
@@ -114,8 +140,8 @@ class Counting(DriverTest):
         found = self.count("kma_dummy", self.given())
         self.assertEqual(found.per_event, [])
         self.assertEqual(found.figures()["free"], {
-            "count": 0, "mean": None, "p50": None, "worst": None, "worst_line": None,
-            "worst_size": None})
+            "count": 0, "mean": None, "p50": None, "worst": None, "worst_event": None,
+            "worst_line": None, "worst_size": None})
 
     def test_another_malloc_put_in_front_of_the_c_library(self):
         trace = self.given("REQUEST 0 10", "FREE 0")

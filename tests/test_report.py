@@ -8,6 +8,7 @@ import os
 import re
 import unittest
 
+import ktr_files
 from report_case import COLUMNS, ReportCase, Tables, figure, write_report
 from report_fixture import ALGORITHMS, PAGE_SIZE, make_results
 from shared import ROOT, read, write_script
@@ -15,6 +16,8 @@ from shared import ROOT, read, write_script
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", "."))
 SCREENSHOTS = os.path.join(os.path.abspath(os.environ.get("KMA_BUILD", os.path.join(ROOT, "build"))),
                            "report-screenshots")
+
+NOT_DRIVEN = ktr_files.not_driven(os.path.join(BUILD, "kma_bud"))
 
 EVIL_TRACE = "<script>alert(1)</script>.trace"
 EVIL_FAILURE = "</script><img src=x onerror=alert(2)> & \"quotes\""
@@ -322,6 +325,99 @@ class Whole(ReportCase):
                     self.run_js("window.scrollTo(0, document.querySelector(arguments[0])"
                                 ".getBoundingClientRect().top + scrollY - 105)", selector)
                     self.browser.screenshot(os.path.join(SCREENSHOTS, f"{device}-{theme}-{name}.png"))
+
+
+@unittest.skipIf(NOT_DRIVEN, NOT_DRIVEN)
+class Recorded(ReportCase):
+    """Recorded traces beside one that was made."""
+    NAMES = ("boot", "git", "python")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        pairs = [(100, 0), (3000, 1), (0, 0), (40, 0), (0, 1), (0, 0)]
+        for name in cls.NAMES:
+            ktr_files.kernel(cls.path(f"{name}.ktr"), pairs, lambda size: size + 28,
+                             f"command=make {EVIL_TRACE}\nsystem=Linux 6.1\nmachine=x86_64\n"
+                             "recorded=2026-01-02T03:04:05Z\n")
+        os.mkdir(cls.path("results"))
+        cls.results = make_results(
+            cls.path("results"), BUILD,
+            [os.path.join(ROOT, "testsuite/1.trace"), *(cls.path(f"{n}.ktr") for n in cls.NAMES)],
+            ["bud", "rm"], references=())
+        cls.page = write_report(cls.path("results"), cls.path("report"))
+
+    def setUp(self):
+        super().setUp()
+        self.browser.open(self.page)
+
+    def shown(self):
+        return self.run_js("return document.querySelector('.run:not([hidden]) h2').textContent")
+
+    def test_the_main_trace_is_one_that_was_not_recorded(self):
+        self.assertIn("1.trace", self.shown())
+        self.assertIn("recorded traces.", self.run_js(
+            "return document.querySelector('.answer').textContent"))
+
+    def test_the_menu_shows_a_trace(self):
+        self.assertEqual(self.run_js("""return [...document.querySelectorAll(
+            "#workloads select option:not([disabled])")].map((one) => one.value)"""),
+                         list(self.NAMES))
+        self.assertEqual(self.run_js("""return [...document.querySelectorAll(
+            "#workloads button")].map((one) => one.textContent)"""), ["1"])
+        self.run_js("""const menu = document.querySelector("#workloads select");
+            menu.value = "git"; menu.dispatchEvent(new Event("change"))""")
+        self.assertIn("git, 8,192-byte pages", self.shown())
+        self.assertEqual(self.run_js("""return document.querySelector(
+            "#workloads button[aria-pressed=true]")"""), None)
+        self.click("#workloads button")
+        self.assertIn("1.trace", self.shown())
+        self.assertEqual(self.run_js(
+            "return document.querySelector('#workloads select').value"), "")
+
+    def test_the_names_of_the_head_lead_to_the_sections(self):
+        links = self.run_js("""return [...document.querySelectorAll("a[data-run]")].map((a) =>
+            [a.textContent, a.getAttribute("href")])""")
+        self.assertEqual(links, [[f"{name}, 8,192-byte pages", f"#run-{number}"]
+                                 for number, name in enumerate(("1.trace", *self.NAMES))])
+        self.click("a[data-run='3']")
+        self.assertIn("python", self.shown())
+        top = self.run_js("""return document.querySelector(".run:not([hidden]) h2")
+            .getBoundingClientRect().top""")
+        self.assertTrue(0 < top < 300, top)
+
+    def test_what_the_recording_says(self):
+        self.click("a[data-run='1']")
+        self.assertEqual(self.run_js(
+            "return document.querySelector('.run:not([hidden]) .recording').textContent"),
+                         f"Recorded in the kernel: make {EVIL_TRACE}; Linux 6.1 x86_64; "
+                         "2026-01-02 03:04:05Z.")
+        self.assertEqual(self.run_js("return document.querySelectorAll('.recording').length"), 3)
+
+    def test_linux_is_a_row_without_times(self):
+        self.click("a[data-run='1']")
+        row = next(row for row in Tables(read(self.page)).tables[1]
+                   if row["data-algorithm"] == "linux")
+        self.assertEqual(row["data-kind"], "recorded")
+        expected = next(row for row in self.results["rows"]
+                        if (row["algorithm"], row["trace"]) == ("linux", "boot"))
+        for path, (value, text) in zip(COLUMNS, row["cells"]):
+            known = figure(expected, path)
+            self.assertEqual(value, "" if known is None else json.dumps(known))
+        self.assertEqual(self.run_js("""
+            return [...document.querySelectorAll(".run:not([hidden]) .plot")].filter((plot) =>
+              plot.querySelector('.curve[data-algorithm="linux"]')).map((p) => p.dataset.plot)"""),
+                         ["bytes", "waste", "utilization"])
+        self.assertIn("pages and free objects of its slabs not counted", self.run_js(
+            "return document.querySelector('.run:not([hidden])').innerText"))
+
+    def test_events_are_told_by_their_numbers(self):
+        self.click("a[data-run='1']")
+        self.run_js("document.querySelectorAll('details').forEach((one) => { one.open = true; })")
+        said = self.run_js("return document.querySelector('.run:not([hidden]) summary').innerText")
+        self.assertRegex(said, r"(REQUEST|FREE) of [\d,]+ bytes in event \d")
+        self.assertEqual(self.run_js("""return document.querySelector(
+            ".run:not([hidden]) .events th").textContent"""), "event")
 
 
 class Small(ReportCase):

@@ -42,7 +42,7 @@ def row(name="bud", penalty=0.5, ns=20.0, worst=300.0, turns=(1.0, 1.02), kind="
 
 
 def event(**changes):
-    return {"line": 9, "command": "REQUEST", "size": 100, "ns": 200.0, "pages_got": 0,
+    return {"event": 8, "line": 9, "command": "REQUEST", "size": 100, "ns": 200.0, "pages_got": 0,
             "pages_freed": 0, "splits": 0, "joins": 0, "steps": 0, "instructions": None, **changes}
 
 
@@ -61,7 +61,13 @@ class Explanations(unittest.TestCase):
         self.says("Gave back 2 pages.", command="FREE", pages_freed=2)
 
     def test_the_first_event(self):
-        self.says("The first event, nothing was held before; got a page.", line=2, pages_got=1)
+        self.says("The first event, nothing was held before; got a page.", event=1, line=2, pages_got=1)
+        self.says("The first event, nothing was held before; got a page.", event=1, line=None,
+                  pages_got=1)
+
+    def test_places(self):
+        self.assertEqual(report_text.place(event()), "line 9")
+        self.assertEqual(report_text.place(event(event=12345, line=None)), "event 12,345")
 
     def test_what_was_not_counted_is_not_spoken_of(self):
         self.says("Got a page.", pages_got=1, splits=None, joins=None, steps=None)
@@ -143,6 +149,19 @@ class Claims(unittest.TestCase):
             "It is first on 1 of the 2 other workloads."))
         self.assertTrue(report_text.sentences(found, [other]).endswith(
             "On the other workload it is not the first."))
+
+    def test_recorded_traces_are_counted_apart(self):
+        found = self.verdict(report_text.MEMORY, row("a", 0.1), row("b", 0.2))
+        same, other = ([row("a", 1), row("b", 2)], [row("a", 2), row("b", 1)])
+        workloads = [report_data.Run("x", 8192, same), report_data.Run("y", 8192, other)]
+        recorded = [report_data.Run(name, 8192, rows, {"recorded": True})
+                    for name, rows in (("k", same), ("l", other), ("m", other))]
+        self.assertTrue(report_text.sentences(found, workloads + recorded).endswith(
+            "It is first on 1 of the 2 other workloads and on 1 of the 3 recorded traces."))
+        self.assertTrue(report_text.sentences(found, recorded[1:]).endswith(
+            "It is first on none of the 2 recorded traces."))
+        self.assertTrue(report_text.sentences(found, recorded[:1]).endswith(
+            "On the recorded trace it is first too."))
 
     def test_correlations(self):
         def meaning(malloc, free, rows=8):
@@ -290,6 +309,15 @@ class Refusals(unittest.TestCase):
         with self.changed(folder, "results") as results:
             results["rows"] = []
         self.refused(folder, "no rows")
+
+    def test_traces_that_are_not_in_the_list(self):
+        folder = self.copy()
+        with self.changed(folder, "results") as results:
+            results["traces"][0]["trace"] = "another"
+        self.refused(folder, "bud/1.trace/8192 is of a trace that is not in its list")
+        with self.changed(folder, "results") as results:
+            results["traces"] = [3]
+        self.refused(folder, "these are no results of analysis/compare")
 
     def test_a_broken_heap_map(self):
         folder = self.copy()

@@ -4,7 +4,7 @@
 const data = JSON.parse(document.getElementById("data").textContent);
 const state = {hidden: new Set(), run: data.main};
 
-const DASHES = {reference: "6 3", bound: "2 3"};
+const DASHES = {reference: "6 3", bound: "2 3", recorded: "10 3"};
 const placeOf = new Map(data.algorithms.map(({name}, n) => [name, n]));
 
 function look(name) {

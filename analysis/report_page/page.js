@@ -41,6 +41,8 @@ function showRun(number) {
   for (const button of document.querySelectorAll("#workloads button")) {
     button.setAttribute("aria-pressed", String(isChosen(button.dataset)));
   }
+  const menu = document.querySelector("#workloads select");
+  if (menu) menu.value = data.runs[number].recorded ? data.runs[number].trace : "";
   drawShown();
 }
 
@@ -69,12 +71,34 @@ function addChoices(parent, name, values, attribute, textOf) {
   }
 }
 
+// For the recorded traces, which are too many for a button each.
+function addMenu(parent, name, values) {
+  const group = make("label", {class: "choices"}, parent);
+  make("span", {}, group, name);
+  const menu = make("select", {}, group);
+  make("option", {value: "", disabled: "", hidden: ""}, menu, "choose");
+  for (const value of values) make("option", {value}, menu, value);
+  menu.addEventListener("change", () => choose({trace: menu.value}));
+}
+
 function addWorkloads() {
   const parent = document.getElementById("workloads");
-  const different = (key) => [...new Set(data.runs.map((run) => run[key]))];
-  addChoices(parent, "trace", different("trace"), "trace", (trace) => trace.replace(/\.trace$/, ""));
-  const sizes = different("page_size");
+  const different = (key, runs) => [...new Set(runs.map((run) => run[key]))];
+  const [recorded, others] = [true, false].map((wanted) => (
+    different("trace", data.runs.filter((run) => run.recorded === wanted))));
+  if (others.length) {
+    addChoices(parent, "trace", others, "trace", (trace) => trace.replace(/\.trace$/, ""));
+  }
+  if (recorded.length) addMenu(parent, "recorded", recorded);
+  const sizes = different("page_size", data.runs);
   if (sizes.length > 1) addChoices(parent, "page bytes", sizes, "size", (n) => n.toLocaleString("en-US"));
+}
+
+// The names in the head lead to the sections, of which all but one are hidden.
+function followLinks() {
+  for (const link of document.querySelectorAll("a[data-run]")) {
+    link.addEventListener("click", () => showRun(Number(link.dataset.run)));
+  }
 }
 
 // ---- curves on and off
@@ -139,6 +163,7 @@ function start() {
   addTheme();
   addWorkloads();
   addLegend();
+  followLinks();
   for (const part of document.querySelectorAll("#bar, .hint")) part.hidden = false;
   document.querySelectorAll("table.figures").forEach(makeSortable);
   if (!data.growth.length) document.getElementById("growth").hidden = true;
