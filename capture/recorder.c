@@ -125,26 +125,33 @@ static void end_thread(void *stream)
     leave_stream();
 }
 
-/* Whether and where to record; false while that cannot be known, and when it is not to
- * be done. */
-static bool configure(void)
+/* Whether and where to record. With signals kept away. */
+static void configure(void)
 {
-    static int asked;
-    if (environ == NULL || __atomic_exchange_n(&asked, 1, __ATOMIC_ACQUIRE) != 0)
-        return false;
     const char *setting = getenv(RAW_VARIABLE);
     size_t length = setting == NULL ? 0 : strlen(setting);
     if (length == 0 || length + LONGEST_NAME >= sizeof folder)
-        return false;
+        return;
     memcpy(folder, setting, length + 1);
     memcpy(folder + length, "/", 2);
     find_unmoved_entry();
     find_tick();
     if (pthread_key_create(&thread_end, end_thread) != 0)
         thread_end = FIRST_DEAR_KEY;
-    struct process *memory = map_own(sizeof *process);
-    __atomic_store_n(&process, memory, __ATOMIC_RELEASE);
-    return memory != NULL;
+    process = map_own(sizeof *process);
+}
+
+/* The first to come here finds out. Nothing is known before there is an environment. */
+static bool is_recorded(void)
+{
+    static int asked;
+    if (environ != NULL && __atomic_load_n(&asked, __ATOMIC_ACQUIRE) == 0) {
+        struct kept kept = keep_signals();
+        if (__atomic_exchange_n(&asked, 1, __ATOMIC_ACQ_REL) == 0)
+            configure();
+        return_signals(kept);
+    }
+    return process != NULL;
 }
 
 /* The place of the next record, if the chunk has it. A handler that comes before or
@@ -195,7 +202,7 @@ static uint64_t *claim_slowly(size_t size)
     int error = errno;
     char *place = NULL;
     struct stream *stream = own_stream;
-    if (process == NULL && !configure()) {
+    if (process == NULL && !is_recorded()) {
         errno = error;
         return NULL;
     }
