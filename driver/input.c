@@ -135,7 +135,7 @@ int input_open_nameless(char *folder, size_t room)
     char path[4096];
     snprintf(folder, room, "%s", set != NULL && set[0] != '\0' ? set : "/tmp");
     snprintf(path, sizeof path, "%s/kma-XXXXXX", folder);
-    int file = mkstemp(path);
+    int file = mkostemp(path, O_CLOEXEC);
     if (file >= 0)
         unlink(path);
     return file;

@@ -57,7 +57,7 @@ static int open_aside(struct output *output, const struct stat *old)
         return -1;
     }
     output->has_aside = true;
-    int file = mkstemp(output->aside);
+    int file = mkostemp(output->aside, O_CLOEXEC);
     if (file < 0) {
         output->has_aside = false;
         return -1;
@@ -71,13 +71,13 @@ static int open_aside(struct output *output, const struct stat *old)
 static int open_target(struct output *output)
 {
     if (strcmp(output->path, "-") == 0)
-        return dup(STDOUT_FILENO);
+        return fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 0);
     resolve(output);
     struct stat old;
     if (stat(output->target, &old) != 0)
         return errno == ENOENT ? open_aside(output, NULL) : -1;
     if (!S_ISREG(old.st_mode))
-        return open(output->target, O_WRONLY | O_NOCTTY);
+        return open(output->target, O_WRONLY | O_NOCTTY | O_CLOEXEC);
     if (access(output->target, W_OK) != 0)
         return -1;
     return open_aside(output, &old);
