@@ -204,7 +204,7 @@ INJECT = -Wl,--wrap=get_page
 BROKEN = $(shell sed -n '/^enum fault/,/^}/s/^    \([a-z_]*\),.*/\1/p' tests/broken.c 2>/dev/null)
 
 test: need-test ## run every test; the last line says how many passed
-	@$(MAKE) -s --no-print-directory all test-programs
+	@$(MAKE) -s --no-print-directory all capture test-programs
 	@$(MAKE) -s --no-print-directory COUNTED=1 executables
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
 		$(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
@@ -277,15 +277,21 @@ lint: ## clang-format, clang-tidy and cppcheck find nothing
 
 # ---- the rest
 
-install: all ## install the executables and the manual pages below PREFIX
+install: all capture ## install the executables and the manual pages below PREFIX
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man5'
+	install -d '$(DESTDIR)$(PREFIX)/lib/kma'
 	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
-	install -m 644 man/kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
+	for t in $(CAPTURE); do install -m 755 capture/$$t '$(DESTDIR)$(PREFIX)/bin/kma-'$$t; done
+	install -m 644 capture/librecorder.so '$(DESTDIR)$(PREFIX)/lib/kma'
+	install -m 644 man/kma.1 man/kma-capture.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
 	install -m 644 man/kma-trace.5 '$(DESTDIR)$(PREFIX)/share/man/man5'
 	for p in $(PROGRAMS); do ln -sf kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'$$p.1; done
+	for t in $(CAPTURE); do ln -sf kma-capture.1 '$(DESTDIR)$(PREFIX)/share/man/man1/kma-'$$t.1; done
 uninstall: ## remove what install put there
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/bin/%') $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/share/man/man1/%.1')
-	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
+	rm -f $(CAPTURE:%='$(DESTDIR)$(PREFIX)/bin/kma-%') $(CAPTURE:%='$(DESTDIR)$(PREFIX)/share/man/man1/kma-%.1')
+	rm -rf '$(DESTDIR)$(PREFIX)/lib/kma'
+	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma-capture.1' '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
 format: ## lay the C files out as .clang-format says
 	clang-format -i *.c *.h driver/*.c driver/*.h capture/*.c capture/*.h tests/*.c tests/*.h
 clean: ## remove what was built

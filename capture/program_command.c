@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdbool.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -11,52 +10,27 @@
 #include <unistd.h>
 #include "../driver/run.h"
 #include "program_command.h"
+#include "recording.h"
 
 /* Seconds that what is left behind may take to end before it is told of. */
 enum { PATIENCE = 1 };
 
 static struct {
-    sigset_t ending;
-    sigset_t before; /* the caller's mask */
-    pid_t pid;       /* 0: it has ended */
+    struct recording_signals signals;
+    pid_t pid; /* 0: it has ended */
     int status;
     bool passed_on; /* a signal */
 } command;
 
 void command_prepare(void)
 {
-    const int numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
-    sigset_t blocked;
-    sigemptyset(&command.ending);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        struct sigaction action;
-        sigaction(numbers[i], NULL, &action);
-        if (action.sa_handler != SIG_IGN)
-            sigaddset(&command.ending, numbers[i]);
-    }
-    /* Ignored, it would take the command's status with it. */
-    signal(SIGCHLD, SIG_DFL);
-    blocked = command.ending;
-    sigaddset(&blocked, SIGCHLD);
-    sigprocmask(SIG_BLOCK, &blocked, &command.before);
+    command.signals = recording_keep_signals();
     prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 }
 
 int command_start(char **words)
 {
-    posix_spawnattr_t attributes;
-    sigset_t defaults;
-    sigemptyset(&defaults);
-    /* run_begin has them ignored. */
-    sigaddset(&defaults, SIGPIPE);
-    sigaddset(&defaults, SIGXFSZ);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setsigmask(&attributes, &command.before);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    int error = posix_spawnp(&command.pid, words[0], NULL, &attributes, words, environ);
-    posix_spawnattr_destroy(&attributes);
+    int error = recording_start(&command.signals, words, &command.pid);
     if (error != 0)
         command.pid = 0;
     return error;
@@ -70,8 +44,7 @@ static bool reap(void)
     while ((ended = waitpid(-1, &status, WNOHANG)) > 0) {
         if (ended != command.pid)
             continue;
-        command.status =
-            WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+        command.status = recording_status(status);
         command.pid = 0;
     }
     return ended == 0;
@@ -94,7 +67,7 @@ static bool take_signal(const siginfo_t *info)
 int command_wait(void)
 {
     const struct timespec moment = {.tv_sec = PATIENCE};
-    sigset_t awaited = command.ending;
+    sigset_t awaited = command.signals.ending;
     sigaddset(&awaited, SIGCHLD);
     bool told = false;
     while (reap()) {
@@ -114,6 +87,6 @@ int command_wait(void)
 int command_signal(void)
 {
     const struct timespec none = {0};
-    int number = sigtimedwait(&command.ending, NULL, &none);
+    int number = sigtimedwait(&command.signals.ending, NULL, &none);
     return number > 0 ? number : 0;
 }

@@ -15,19 +15,22 @@
 #include "program_session.h"
 #include "program_traces.h"
 #include "recorder.h"
+#include "recording.h"
 
 #define LIBRARY "librecorder.so"
+#define INSTALLED "../lib/kma/" LIBRARY
 
-enum { NOT_STARTED = 126, NOT_FOUND = 127 };
-
-/* The recorder stands beside our own executable. */
-static void find_library(char path[PATH_MAX + sizeof LIBRARY])
+/* The recorder stands beside our own executable, or where `make install` puts it. */
+static void find_library(char path[PATH_MAX + sizeof INSTALLED])
 {
     ssize_t length = readlink("/proc/self/exe", path, PATH_MAX - 1);
     if (length <= 0)
         run_refuse("/proc/self/exe: cannot be read: %s", strerror(errno));
     path[length] = '\0';
-    memcpy(strrchr(path, '/') + 1, LIBRARY, sizeof LIBRARY);
+    char *name = strrchr(path, '/') + 1;
+    memcpy(name, INSTALLED, sizeof INSTALLED);
+    if (access(path, R_OK) != 0)
+        memcpy(name, LIBRARY, sizeof LIBRARY);
     if (access(path, R_OK) != 0)
         run_refuse("%s: cannot be read: %s", path, strerror(errno));
     if (strpbrk(path, " :") != NULL)
@@ -39,7 +42,7 @@ static void find_library(char path[PATH_MAX + sizeof LIBRARY])
 /* In front of what is preloaded already. */
 static void set_environment(void)
 {
-    char path[PATH_MAX + sizeof LIBRARY];
+    char path[PATH_MAX + sizeof INSTALLED];
     char *list = NULL;
     const char *others = getenv("LD_PRELOAD");
     find_library(path);
@@ -59,11 +62,8 @@ int program_session(const char *output, char **command)
     command_prepare();
     scratch_start();
     int error = command_start(command);
-    if (error != 0) {
-        run_note("%s: %s", command[0],
-                 error == ENOENT ? "command not found" : strerror(error));
-        return error == ENOENT ? NOT_FOUND : NOT_STARTED;
-    }
+    if (error != 0)
+        return recording_not_started(command[0], error);
     int status = command_wait();
     scratch_stop();
     traces_write(output, command, began);

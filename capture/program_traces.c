@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 #include "../driver/compact.h"
 #include "../driver/output.h"
@@ -15,9 +14,10 @@
 #include "program_merge.h"
 #include "program_scratch.h"
 #include "program_traces.h"
+#include "recording.h"
 #include "sink.h"
 
-enum { MOST_COMMAND = 4000, RECORDS_BETWEEN_LOOKS = 1 << 16 };
+enum { RECORDS_BETWEEN_LOOKS = 1 << 16 };
 
 /* What traces share. */
 struct telling {
@@ -28,36 +28,21 @@ struct telling {
     unsigned missed; /* processes that there was no room for */
 };
 
-/* What would end the line is a '?'. */
-static void add_word(FILE *about, const char *word)
-{
-    for (; *word != '\0' && ftell(about) < MOST_COMMAND; word++)
-        fputc((unsigned char)*word < ' ' || *word == 127 ? '?' : *word, about);
-}
-
 /* To be freed. */
 static char *about_of(const struct telling *telling, const struct raw_head *head)
 {
-    char *text = NULL, date[40];
+    char *text = NULL;
+    char name[RAW_NAME + 1] = "";
     size_t size;
-    struct utsname system;
     FILE *about = open_memstream(&text, &size);
     if (about == NULL)
         run_refuse("no memory for what is told about the trace");
-    uname(&system);
-    strftime(date, sizeof date, "%Y-%m-%dT%H:%M:%SZ", gmtime(&telling->began));
-    fprintf(about, "origin=program\nsystem=%s %s\nmachine=%s\nrecorded=%s\nword=%lu\n",
-            system.sysname, system.release, system.machine, date,
-            (unsigned long)head->word);
-    fputs("program=", about);
-    add_word(about, head->program);
-    fputs("\ncommand=", about);
-    for (char **word = telling->command; *word != NULL; word++) {
-        if (word != telling->command)
-            fputc(' ', about);
-        add_word(about, *word);
-    }
-    fputc('\n', about);
+    memcpy(name, head->program, RAW_NAME);
+    fputs("origin=program\n", about);
+    recording_tell_system(about, telling->began);
+    fprintf(about, "word=%lu\n", (unsigned long)head->word);
+    recording_tell_words(about, "program", (char *[]){name, NULL});
+    recording_tell_words(about, "command", telling->command);
     if (fclose(about) != 0)
         run_refuse("no memory for what is told about the trace");
     return text;

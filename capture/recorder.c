@@ -85,8 +85,11 @@ static __attribute__((noinline, cold)) bool find_real(void)
 {
     static int finding;
     void *(*real_malloc)(size_t);
-    if (__atomic_exchange_n(&finding, 1, __ATOMIC_ACQUIRE) != 0)
+    struct kept kept = keep_signals();
+    if (__atomic_exchange_n(&finding, 1, __ATOMIC_ACQUIRE) != 0) {
+        return_signals(kept);
         return false;
+    }
     find(&real.calloc, "calloc");
     find(&real.realloc, "realloc");
     find(&real.free, "free");
@@ -97,6 +100,7 @@ static __attribute__((noinline, cold)) bool find_real(void)
     find(&real.pvalloc, "pvalloc");
     find(&real_malloc, "malloc");
     __atomic_store_n(&real.malloc, real_malloc, __ATOMIC_RELEASE);
+    return_signals(kept);
     return true;
 }
 
@@ -226,7 +230,7 @@ static inline volatile uint64_t *order_of(uint64_t address)
 {
     /* Neighbours lie together, so that threads do not meet in a cache line; the heaps of
      * threads, which are 64 MB apart, do not. */
-    return &process->order[(address / 32 + (address >> 26) * 40503) % ORDER_ROOM];
+    return &process->order[(address / 16 + (address >> 26) * 40503) % ORDER_ROOM];
 }
 
 /* A record of this address may follow without a stamp: the last one of it was not

@@ -15,6 +15,9 @@ ALGORITHMS = os.environ.get(
     "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2").split()
 
 
+TOOLS = ["record", "convert", "info", "cut", "merge", "sample", "generate"]
+
+
 def run(*command, folder=ROOT):
     return subprocess.run(command, cwd=folder, capture_output=True, text=True,
                           env=without_make())
@@ -42,30 +45,49 @@ class Make(unittest.TestCase):
     def test_install_and_uninstall(self):
         with tempfile.TemporaryDirectory() as folder:
             # The executables are there already: only the copying is tested.
-            done = run("make", "-s", "-o", "all", "install", f"PREFIX={folder}/usr",
+            done = run("make", "-s", "-o", "all", "-o", "capture", "install",
+                       f"PREFIX={folder}/usr",
                        f"PROGRAMS={' '.join('kma_' + name for name in ALGORITHMS)}")
             self.assertEqual(done.returncode, 0, done.stderr)
             for name in ALGORITHMS:
                 self.assertTrue(os.access(f"{folder}/usr/bin/kma_{name}", os.X_OK))
                 self.assertTrue(os.path.exists(f"{folder}/usr/share/man/man1/kma_{name}.1"))
             self.assertTrue(os.path.exists(f"{folder}/usr/share/man/man5/kma-trace.5"))
+            for name in TOOLS:
+                self.assertTrue(os.access(f"{folder}/usr/bin/kma-{name}", os.X_OK))
+                self.assertTrue(os.path.exists(f"{folder}/usr/share/man/man1/kma-{name}.1"))
+            self.record_with(f"{folder}/usr/bin/kma-record", folder)
             run("make", "-s", "uninstall", f"PREFIX={folder}/usr")
-            left = [name for _, _, names in os.walk(folder) for name in names]
+            left = [name for _, _, names in os.walk(f"{folder}/usr") for name in names]
             self.assertEqual(left, [])
+
+    def record_with(self, tool, folder):
+        """It finds its library where that was installed."""
+        if sanitized() or os.environ.get("KMA_M32"):
+            return
+        done = run(tool, "program", "-o", f"{folder}/t.ktr", "--", "sh", "-c", "true")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertTrue(os.path.exists(f"{folder}/t.ktr"))
 
 
 class Manual(unittest.TestCase):
     def test_the_pages_are_clean(self):
-        done = run("mandoc", "-Tlint", "man/kma.1", "man/kma-trace.5")
+        done = run("mandoc", "-Tlint", "-Wwarning", "man/kma.1", "man/kma-trace.5",
+                   "man/kma-capture.1")
         self.assertEqual((done.stdout, done.returncode), ("", 0))
 
+    def described(self, page, *command):
+        text = re.sub(r".\x08", "", run("mandoc", "-Tascii", page).stdout)
+        for option in set(re.findall(r"--[a-z-]+", run(*command, "--help").stdout)):
+            with self.subTest(command=command, option=option):
+                self.assertIn(option, text)
+
     def test_every_option_of_the_driver_is_described(self):
-        described = run("mandoc", "-Tascii", "man/kma.1").stdout
-        described = re.sub(r".\x08", "", described)
-        options = run(os.path.join(BUILD, "kma_bud"), "--help").stdout
-        for option in set(re.findall(r"--[a-z-]+", options)):
-            with self.subTest(option=option):
-                self.assertIn(option, described)
+        self.described("man/kma.1", os.path.join(BUILD, "kma_bud"))
+
+    def test_every_option_of_the_tools_is_described(self):
+        for tool in (*TOOLS, "record kernel", "record program"):
+            self.described("man/kma-capture.1", *os.path.join(BUILD, "capture", tool).split())
 
 
 class OneTestCase(unittest.TestCase):

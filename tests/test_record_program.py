@@ -13,7 +13,7 @@ import sys
 import time
 import unittest
 
-from driver_case import DriverTest, program, word_bytes
+from driver_case import BUILD, DriverTest, program, word_bytes
 from shared import ROOT
 
 sys.path.insert(0, os.path.join(ROOT, "analysis"))
@@ -34,7 +34,7 @@ CALLS = r"""
 #include <stdlib.h>
 int main(void)
 {
-    volatile size_t huge = SIZE_MAX / 4;
+    volatile size_t huge = SIZE_MAX / 2 + 100;
     void *a = malloc(10);
     void *b = calloc(3, 7);
     a = realloc(a, 100000);
@@ -186,10 +186,10 @@ static void handle(int number)
 }
 int main(void)
 {
-    struct itimerval often = {{0, 20}, {0, 20}}, never = {{0, 0}, {0, 0}};
+    struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
     signal(SIGALRM, handle);
     setitimer(ITIMER_REAL, &often, NULL);
-    for (int i = 0; i < 1000000; i++)
+    for (int i = 0; i < 3000000; i++)
         free(malloc(24));
     setitimer(ITIMER_REAL, &never, NULL);
     fprintf(stderr, "handled %d\n", handled);
@@ -278,6 +278,10 @@ class RecordTest(DriverTest):
 
     def sizes(self, name, of):
         return [size for size, _ in self.events(name, of)]
+
+    def needs_shell(self):
+        if word_bytes() != 8:
+            self.skipTest("the shell is a 64-bit program")
 
     def exact(self, stderr):
         self.assertNotIn("from before the recording", stderr)
@@ -370,9 +374,9 @@ class ExactTest(RecordTest):
         self.exact(stderr)
         handled = int(re.search(r"handled (\d+)\n", stderr)[1])
         sizes = self.sizes(lines[-1].path, "handler")
-        self.assertEqual(sizes.count(24), 1000000)
+        self.assertEqual(sizes.count(24), 3000000)
         self.assertEqual(sizes.count(48), handled)
-        self.assertEqual(sizes.count(0), 1000000 + handled)
+        self.assertEqual(sizes.count(0), 3000000 + handled)
 
 
 class HinderedTest(RecordTest):
@@ -398,6 +402,7 @@ class HinderedTest(RecordTest):
                          [24] * 3 * CHUNK_RECORDS)
 
     def test_mask_of_the_caller(self):
+        self.needs_shell()
         old = os.umask(0o777)
         self.addCleanup(os.umask, old)
         result = self.run_record("-o", "out.ktr", "--", "sh", "-c", "exit 5")
@@ -448,8 +453,7 @@ class HinderedTest(RecordTest):
 
 class CommandTest(RecordTest):
     def test_real_program_replays(self):
-        if word_bytes() != 8:
-            self.skipTest("Python is a 64-bit program")
+        self.needs_shell()  # and Python is one, too
         lines, stderr = self.record(PYTHON, "-c", "import json, asyncio")
         self.exact(stderr)
         self.assertGreater(int(lines[0].events), 5000)
@@ -463,17 +467,20 @@ class CommandTest(RecordTest):
                       self.passes("kma_bud", "--no-output", "small.ktr"))
 
     def test_status_is_passed_on(self):
+        self.needs_shell()
         for status in (0, 1, 77, 255):
             self.record("sh", "-c", f"exit {status}", status=status)
         self.record("sh", "-c", "kill -TERM $$", status=128 + signal.SIGTERM)
 
     def test_output_of_the_command_is_its_own(self):
+        self.needs_shell()
         result = self.run_record("-o", "out.ktr", "--", "sh", "-c", "cat; echo told >&2",
                                  input="through\n")
         self.assertEqual(result.stdout, "through\n")
         self.assertTrue(result.stderr.startswith("told\n"), result.stderr)
 
     def test_names_of_traces(self):
+        self.needs_shell()
         for output, second in (("plain", "plain-2"), ("a.b.ktr", "a.b-2.ktr"),
                                (".hidden", ".hidden-2"), ("fold.er/x", "fold.er/x-2")):
             os.makedirs(self.path("fold.er"), exist_ok=True)
@@ -484,12 +491,14 @@ class CommandTest(RecordTest):
             self.assertTrue(os.path.exists(self.path(second)))
 
     def test_many_processes(self):
+        self.needs_shell()
         lines, _ = self.record("sh", "-c", "for i in 1 2 3 4 5 6 7 8 9 10 11 12; do "
                                "sh -c : ; done; :")
         self.assertGreaterEqual(len(lines), 13)
         for line in lines:
             self.assertEqual(ktr.facts(self.path(line.path)).events, int(line.events))
 
+    @unittest.skipIf("sanitize" in BUILD, "the sanitizers want to be preloaded first")
     def test_preloaded_library_stays(self):
         environment = self.preloaded("#include <stdlib.h>\n"
                                      "void leave(int status) { _Exit(status + 40); }\n")
