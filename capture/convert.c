@@ -90,17 +90,6 @@ static _Noreturn void print_help(const char *program)
     exit(0);
 }
 
-static uint64_t number(const struct options *options, const char *option,
-                       const char *text, uint64_t least, uint64_t most)
-{
-    uint64_t value;
-    if (!tool_number(text, &value) || value < least || value > most)
-        run_refuse("%s: --%s wants a number from %llu to %llu, not '%s' (try --help)",
-                   options->program, option, (unsigned long long)least,
-                   (unsigned long long)most, text);
-    return value;
-}
-
 static unsigned read_columns(const struct options *options, const char *list)
 {
     unsigned columns = 0;
@@ -153,13 +142,15 @@ static void read_option(struct options *options, char **argv, int result)
         options->chosen = true;
         break;
     case LEVEL:
-        options->level = (int)number(options, "level", optarg, 1, BEST_LEVEL);
+        options->level =
+            (int)tool_number_within(options->program, "level", optarg, 1, BEST_LEVEL);
         break;
     case PAGE:
         options->page_size =
             strcmp(optarg, "any") == 0
                 ? 0
-                : number(options, "page-size", optarg, SMALLEST_PAGE, LARGEST_PAGE);
+                : tool_number_within(options->program, "page-size", optarg,
+                                     SMALLEST_PAGE, LARGEST_PAGE);
         break;
     case OVER:
         options->over = optarg;
@@ -198,8 +189,7 @@ static void read_options(struct options *options, int argc, char **argv)
     options->input_count = argc - optind;
     if (options->input_count == 0)
         run_refuse("%s: no input given (try --help)", argv[0]);
-    if (options->output == NULL)
-        run_refuse("%s: no output given: -o (try --help)", argv[0]);
+    tool_need_output(argv[0], options->output);
     if (options->over != NULL && strcmp(options->over, options->output) == 0)
         run_refuse("%s: two outputs go to %s (try --help)", argv[0], options->over);
     if (options->over != NULL && options->page_size == 0)

@@ -153,14 +153,8 @@ static void read_options(struct options *options, int argc, char **argv)
     int result;
     while ((result = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1)
         read_option(options, argv, result);
-    if (optind == argc)
-        run_refuse("%s: no trace given (try --help)", argv[0]);
-    if (optind < argc - 1)
-        run_refuse("%s: more than one trace given: '%s' (try --help)", argv[0],
-                   argv[optind + 1]);
-    options->input = argv[optind];
-    if (options->output.path == NULL)
-        run_refuse("%s: no output given: -o (try --help)", argv[0]);
+    options->input = tool_trace(argc, argv);
+    tool_need_output(argv[0], options->output.path);
     const struct bound *from = &options->from, *to = &options->to;
     if (from->text != NULL && to->text != NULL && from->is_time == to->is_time &&
         from->value > to->value)

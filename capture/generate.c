@@ -7,13 +7,12 @@
  * blocks that are still young more often: half of the time one of the last few. Sizes
  * are spread evenly over the powers of two from 16 to 4096 and evenly within each. */
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 #include "../driver/output.h"
 #include "../driver/run.h"
 #include "sink.h"
+#include "tool.h"
 
 enum { YOUNG = 8, SMALLEST_LOG = 4, LARGEST_LOG = 12 };
 
@@ -37,50 +36,34 @@ struct generator {
 };
 
 static const struct option long_options[] = {
-    {"events", required_argument, NULL, 'e'}, {"live", required_argument, NULL, 'l'},
-    {"seed", required_argument, NULL, 's'},   {"level", required_argument, NULL, 'v'},
-    {"to", required_argument, NULL, 't'},     {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, 'V'},      {0},
+    {"events", required_argument, NULL, 'e'},
+    {"live", required_argument, NULL, 'l'},
+    {"seed", required_argument, NULL, 's'},
+    {"level", required_argument, NULL, 'v'},
+    {"output", required_argument, NULL, 'o'},
+    {"to", required_argument, NULL, 't'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {0},
 };
 
 static _Noreturn void print_help(const char *program)
 {
-    run_print("Usage: %s --events N [OPTION]... -o FILE\n"
-              "Makes a trace of N events, whatever N is, in little memory.\n\n"
-              "  -o FILE      where to; - for standard output\n"
-              "  --events N   events, an even number\n"
-              "  --live L     blocks live at once at most (10000)\n"
-              "  --seed S     another number gives another trace (1)\n"
-              "  --to FORMAT  compact or text (by FILE's ending: .trace is text)\n"
-              "  --level N    of zstd's compression, 1 to 19 (1)\n"
-              "  --help       print this and exit\n"
-              "  --version    print the version and exit\n\n"
-              "Example: %s --events 1000000000 -o - | ./kma_bud --no-output -\n",
-              program, program);
+    run_print(
+        "Usage: %s --events N [OPTION]... -o FILE\n"
+        "Makes a trace of N events, whatever N is, in little memory.\n\n"
+        "  -o, --output FILE  the trace to write; - for standard output\n"
+        "  --events N         events, an even number\n"
+        "  --live L           blocks live at once at most (10000)\n"
+        "  --seed S           another number gives another trace (1)\n"
+        "  --to FORMAT        of FILE, whatever its ending: text, compact, perf,\n"
+        "                     ftrace, rep, mtrace\n"
+        "  --level N          of zstd's compression, 1 to 19 (1)\n"
+        "  --help             print this and exit\n"
+        "  --version          print the version and exit\n\n"
+        "Example: %s --events 1000000000 -o - | ./kma_bud --no-output -\n",
+        program, program);
     exit(0);
-}
-
-static uint64_t number(const char *program, const char *option, uint64_t least,
-                       uint64_t most)
-{
-    char *end;
-    errno = 0;
-    unsigned long long value = strtoull(optarg, &end, 10);
-    bool digits = optarg[0] >= '0' && optarg[0] <= '9' && *end == '\0';
-    if (!digits || errno != 0 || value < least || value > most)
-        run_refuse("%s: --%s wants a number from %llu to %llu, not '%s' (try --help)",
-                   program, option, (unsigned long long)least, (unsigned long long)most,
-                   optarg);
-    return value;
-}
-
-static enum format format_named(const char *program, const char *name)
-{
-    for (enum format format = FORMAT_TEXT; format <= FORMAT_COMPACT; format++) {
-        if (strcmp(format_names[format], name) == 0)
-            return format;
-    }
-    run_refuse("%s: --to wants text or compact, not '%s' (try --help)", program, name);
 }
 
 static void read_options(struct options *options, int argc, char **argv)
@@ -94,34 +77,33 @@ static void read_options(struct options *options, int argc, char **argv)
             options->path = optarg;
             break;
         case 'e':
-            options->events = number(argv[0], "events", 2, UINT64_MAX / 2);
+            options->events =
+                tool_number_within(argv[0], "events", optarg, 2, UINT64_MAX / 2);
             break;
         case 'l':
-            options->live = number(argv[0], "live", 1, UINT32_MAX / 4);
+            options->live =
+                tool_number_within(argv[0], "live", optarg, 1, UINT32_MAX / 4);
             break;
         case 's':
-            options->seed = number(argv[0], "seed", 0, UINT64_MAX);
+            options->seed = tool_number_within(argv[0], "seed", optarg, 0, UINT64_MAX);
             break;
         case 'v':
-            options->level = (int)number(argv[0], "level", 1, 19);
+            options->level = (int)tool_number_within(argv[0], "level", optarg, 1, 19);
             break;
         case 't':
-            options->format = format_named(argv[0], optarg);
+            options->format = tool_format(argv[0], "to", optarg);
             break;
         case 'h':
             print_help(argv[0]);
         case 'V':
-            run_print("%s (kma) %s\n", argv[0], KMA_VERSION);
-            exit(0);
+            tool_version(argv[0]);
         default:
-            run_refuse("%s: %s %s (try --help)", argv[0], argv[optind - 1],
-                       result == ':' ? "wants a value" : "is no option");
+            tool_refuse_option(argv, result);
         }
     }
-    if (optind < argc || options->path == NULL || options->events == 0)
-        run_refuse(
-            "%s: --events N and -o FILE are wanted, and nothing else (try --help)",
-            argv[0]);
+    tool_need_output(argv[0], options->path);
+    if (optind < argc || options->events == 0)
+        run_refuse("%s: --events N is wanted, and no input (try --help)", argv[0]);
     if (options->events % 2 != 0)
         run_refuse("%s: --events wants an even number: each block is freed", argv[0]);
     if (options->format == FORMAT_UNKNOWN)

@@ -71,12 +71,7 @@ static void read_options(struct options *options, int argc, char **argv)
     int result;
     while ((result = getopt_long(argc, argv, ":", long_options, NULL)) != -1)
         read_option(options, argv, result);
-    if (optind == argc)
-        run_refuse("%s: no trace given (try --help)", argv[0]);
-    if (optind < argc - 1)
-        run_refuse("%s: more than one trace given: '%s' (try --help)", argv[0],
-                   argv[optind + 1]);
-    options->input = argv[optind];
+    options->input = tool_trace(argc, argv);
     if (options->json != NULL)
         tool_keep_apart(argv[0], options->json, options->input);
     if (options->png != NULL)

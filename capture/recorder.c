@@ -14,18 +14,14 @@
 /* The offset of a chunk, on 32-bit systems too. */
 #define _FILE_OFFSET_BITS 64
 
-#include <dlfcn.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
+#include "recorder_real.h"
 #include "recorder_sites.h"
 
-enum {
-    ARENA = 1 << 16,
-    /* A thread's pointers for keys from here on are kept in memory that it has to
-     * request first. */
-    FIRST_DEAR_KEY = 32
-};
+/* A thread's pointers for keys from here on are kept in memory that it has to request
+ * first. */
+enum { FIRST_DEAR_KEY = 32 };
 
 #define LIKELY(condition) __builtin_expect(condition, 1)
 #define UNLIKELY(condition) __builtin_expect(condition, 0)
@@ -33,81 +29,9 @@ enum {
 #define HOT __attribute__((hot))
 #define THREAD_OWN static __thread __attribute__((tls_model("initial-exec")))
 
-static struct {
-    void *(*malloc)(size_t);
-    void *(*calloc)(size_t, size_t);
-    void *(*realloc)(void *, size_t);
-    void (*free)(void *);
-    void *(*aligned_alloc)(size_t, size_t);
-    int (*posix_memalign)(void **, size_t, size_t);
-    void *(*memalign)(size_t, size_t);
-    void *(*valloc)(size_t);
-    void *(*pvalloc)(size_t);
-} real;
-
 THREAD_OWN struct stream *own_stream;
 THREAD_OWN bool has_ended;
 static pthread_key_t thread_end;
-
-/* ---- before the real functions are known: finding them may take memory itself */
-
-static _Alignas(16) char arena[ARENA];
-static size_t arena_used;
-
-/* Zeroed; never given back. */
-static void *arena_take(size_t alignment, size_t size)
-{
-    size_t room = size + alignment;
-    size_t at = ARENA;
-    if (room >= size && room < ARENA)
-        at = __atomic_fetch_add(&arena_used, (room + 15) & ~(size_t)15,
-                                __ATOMIC_RELAXED);
-    if (at > ARENA - room || room > ARENA) {
-        errno = ENOMEM;
-        return NULL;
-    }
-    return (void *)(((uintptr_t)arena + at + alignment - 1) & ~(alignment - 1));
-}
-
-static bool in_arena(const void *pointer)
-{
-    return (uintptr_t)pointer - (uintptr_t)arena < ARENA;
-}
-
-static void find(void *function, const char *name)
-{
-    void *found = dlsym(RTLD_NEXT, name);
-    memcpy(function, &found, sizeof found);
-}
-
-/* False while they are being found. */
-static __attribute__((noinline, cold)) bool find_real(void)
-{
-    static int finding;
-    void *(*real_malloc)(size_t);
-    struct kept kept = keep_signals();
-    if (__atomic_exchange_n(&finding, 1, __ATOMIC_ACQUIRE) != 0) {
-        return_signals(kept);
-        return false;
-    }
-    find(&real.calloc, "calloc");
-    find(&real.realloc, "realloc");
-    find(&real.free, "free");
-    find(&real.aligned_alloc, "aligned_alloc");
-    find(&real.posix_memalign, "posix_memalign");
-    find(&real.memalign, "memalign");
-    find(&real.valloc, "valloc");
-    find(&real.pvalloc, "pvalloc");
-    find(&real_malloc, "malloc");
-    __atomic_store_n(&real.malloc, real_malloc, __ATOMIC_RELEASE);
-    return_signals(kept);
-    return true;
-}
-
-static inline bool is_ready(void)
-{
-    return real.malloc != NULL || find_real();
-}
 
 /* ---- writing a record down */
 

@@ -12,6 +12,22 @@
 #define KMA_VERSION "unversioned"
 #endif
 
+const char *tool_trace(int argc, char **argv)
+{
+    if (optind == argc)
+        run_refuse("%s: no trace given (try --help)", argv[0]);
+    if (optind < argc - 1)
+        run_refuse("%s: more than one trace given: '%s' (try --help)", argv[0],
+                   argv[optind + 1]);
+    return argv[optind];
+}
+
+void tool_need_output(const char *program, const char *path)
+{
+    if (path == NULL)
+        run_refuse("%s: no output given: -o (try --help)", program);
+}
+
 void tool_version(const char *program)
 {
     run_print("%s (kma) %s\n", program, KMA_VERSION);
@@ -33,6 +49,17 @@ bool tool_number(const char *text, uint64_t *value)
     errno = 0;
     *value = strtoull(text, NULL, 10);
     return errno == 0;
+}
+
+uint64_t tool_number_within(const char *program, const char *option, const char *text,
+                            uint64_t least, uint64_t most)
+{
+    uint64_t value;
+    if (!tool_number(text, &value) || value < least || value > most)
+        run_refuse("%s: --%s wants a number from %llu to %llu, not '%s' (try --help)",
+                   program, option, (unsigned long long)least, (unsigned long long)most,
+                   text);
+    return value;
 }
 
 bool tool_real(const char *text, double *value)

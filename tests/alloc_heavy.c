@@ -1,7 +1,7 @@
 /* alloc_heavy.c - a program that does little but request and free: alloc_heavy THREADS
  * ROUNDS. Each thread keeps some thousand blocks of mixed small sizes, and in each round
- * frees one of them and requests another in its place. The cost of recording is measured
- * with it, and a trace of it has a known number of events. */
+ * frees one of them, requests another in its place and fills it. The cost of recording is
+ * measured with it, and a trace of it has a known number of events. */
 
 #include <pthread.h>
 #include <stdint.h>
@@ -18,12 +18,11 @@ static size_t next_size(uint32_t *state)
 {
     *state = *state * 1664525 + 1013904223;
     uint32_t draw = *state >> 8;
-    return (size_t)16 + (draw >> 16) % (16U << (draw % 8));
+    return (size_t)16 + (draw >> 3) % (16U << (draw % 8));
 }
 
 static void *work(void *argument)
 {
-    static const size_t word = sizeof(uint64_t);
     uint32_t state = (uint32_t)(uintptr_t)argument;
     char *block[LIVE] = {NULL};
     for (long i = 0; i < rounds; i++) {
@@ -33,7 +32,7 @@ static void *work(void *argument)
         block[at] = malloc(size);
         if (block[at] == NULL)
             abort();
-        memset(block[at], 1, word);
+        memset(block[at], 1, size);
     }
     for (size_t at = 0; at < LIVE; at++)
         free(block[at]);

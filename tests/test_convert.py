@@ -223,6 +223,28 @@ class Columns(ConvertTest):
         self.assertLess(sizes[1], sizes[0])
 
 
+class Told(ConvertTest):
+    def about(self, *settings):
+        self.write("in", alloc(96, 8))
+        options = [word for setting in settings for word in ("--set", setting)]
+        self.convert("in", "-o", "out.ktr", "--columns", "none", *options)
+        return ktr.about(self.path("out.ktr"))
+
+    def test_what_a_trace_tells_of_itself_can_be_set(self):
+        self.assertEqual(self.about(), {"origin": "kernel"})
+        self.assertEqual(self.about("load=mail", "origin=", "rate=a=b"),
+                         {"origin": "", "load": "mail", "rate": "a=b"})
+        self.assertEqual(self.about("load=one", "load=two")["load"], "two")
+
+    def test_but_neither_columns_nor_what_is_no_line(self):
+        self.write("in", alloc(96, 8))
+        for bad in ("columns=time", "nothing", "=x", "a=b\nc=d"):
+            self.assertIn("--set wants KEY=VALUE",
+                          self.refused(CONVERT, "in", "-o", "out.ktr", "--set", bad))
+        self.assertIn("--set has no meaning for the format text",
+                      self.refused(CONVERT, "in", "-o", "out.trace", "--set", "a=b"))
+
+
 class Real(ConvertTest):
     """Recordings made here and now."""
 

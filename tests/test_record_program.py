@@ -189,7 +189,7 @@ int main(void)
     struct itimerval often = {{0, 100}, {0, 100}}, never = {{0, 0}, {0, 0}};
     signal(SIGALRM, handle);
     setitimer(ITIMER_REAL, &often, NULL);
-    for (int i = 0; i < 3000000; i++)
+    for (int i = 0; i < 1000000; i++)
         free(malloc(24));
     setitimer(ITIMER_REAL, &never, NULL);
     fprintf(stderr, "handled %d\n", handled);
@@ -374,9 +374,9 @@ class ExactTest(RecordTest):
         self.exact(stderr)
         handled = int(re.search(r"handled (\d+)\n", stderr)[1])
         sizes = self.sizes(lines[-1].path, "handler")
-        self.assertEqual(sizes.count(24), 3000000)
+        self.assertEqual(sizes.count(24), 1000000)
         self.assertEqual(sizes.count(48), handled)
-        self.assertEqual(sizes.count(0), 3000000 + handled)
+        self.assertEqual(sizes.count(0), 1000000 + handled)
 
 
 class HinderedTest(RecordTest):
@@ -546,7 +546,7 @@ class SignalTest(RecordTest):
 
     def test_a_second_signal_ends_the_recording(self):
         alone = self.compile("alone", ALONE % (
-            "", "signal(SIGTERM, SIG_IGN); " + self.READY + "sleep(10);", 100))
+            "", "signal(SIGTERM, SIG_IGN); " + self.READY + "sleep(3);", 100))
         process = self.started(alone)
         process.send_signal(signal.SIGTERM)
         time.sleep(0.5)  # two at once would count as one
@@ -555,7 +555,7 @@ class SignalTest(RecordTest):
         self.assertEqual(self.sizes("out.ktr", "alone"), [24] * 100)
 
     def test_a_signal_ends_the_waiting(self):
-        alone = self.compile("alone", ALONE % ("", "sleep(10);", 100))
+        alone = self.compile("alone", ALONE % ("", "sleep(4);", 100))
         process = self.started("sh", "-c", f"{alone} & sleep 1; echo ready; exit 3")
         time.sleep(0.5)  # for the shell to end
         process.send_signal(signal.SIGTERM)
