@@ -189,7 +189,7 @@ static void read_options(struct options *options, int argc, char **argv)
     options->input_count = argc - optind;
     if (options->input_count == 0)
         run_refuse("%s: no input given (try --help)", argv[0]);
-    tool_need_output(argv[0], options->output);
+    options->output = tool_output(argv[0], options->output);
     if (options->over != NULL && strcmp(options->over, options->output) == 0)
         run_refuse("%s: two outputs go to %s (try --help)", argv[0], options->over);
     if (options->over != NULL && options->page_size == 0)

@@ -154,7 +154,7 @@ static void read_options(struct options *options, int argc, char **argv)
     while ((result = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1)
         read_option(options, argv, result);
     options->input = tool_trace(argc, argv);
-    tool_need_output(argv[0], options->output.path);
+    options->output.path = tool_output(argv[0], options->output.path);
     const struct bound *from = &options->from, *to = &options->to;
     if (from->text != NULL && to->text != NULL && from->is_time == to->is_time &&
         from->value > to->value)

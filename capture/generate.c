@@ -101,7 +101,7 @@ static void read_options(struct options *options, int argc, char **argv)
             tool_refuse_option(argv, result);
         }
     }
-    tool_need_output(argv[0], options->path);
+    options->path = tool_output(argv[0], options->path);
     if (optind < argc || options->events == 0)
         run_refuse("%s: --events N is wanted, and no input (try --help)", argv[0]);
     if (options->events % 2 != 0)

@@ -111,7 +111,7 @@ static void read_options(struct options *options, int argc, char **argv)
         run_refuse("%s: no trace given (try --help)", argv[0]);
     options->inputs = argv + optind;
     options->count = (uint32_t)(argc - optind);
-    tool_need_output(argv[0], options->output.path);
+    options->output.path = tool_output(argv[0], options->output.path);
     for (uint32_t i = 0; i < options->count; i++) {
         bool is_standard = strcmp(options->inputs[i], "-") == 0;
         tool_keep_apart(argv[0], options->output.path, options->inputs[i]);

@@ -86,7 +86,7 @@ static void read_options(struct options *options, int argc, char **argv)
     while ((result = getopt_long(argc, argv, ":o:", long_options, NULL)) != -1)
         read_option(options, argv, result);
     options->input = tool_trace(argc, argv);
-    tool_need_output(argv[0], options->output.path);
+    options->output.path = tool_output(argv[0], options->output.path);
     if (options->share == 0)
         run_refuse("%s: no share given: --share (try --help)", argv[0]);
     tool_keep_apart(argv[0], options->output.path, options->input);

@@ -22,10 +22,11 @@ const char *tool_trace(int argc, char **argv)
     return argv[optind];
 }
 
-void tool_need_output(const char *program, const char *path)
+const char *tool_output(const char *program, const char *path)
 {
     if (path == NULL)
         run_refuse("%s: no output given: -o (try --help)", program);
+    return path;
 }
 
 void tool_version(const char *program)

@@ -10,8 +10,9 @@
  * the run when there is none, or more. */
 const char *tool_trace(int argc, char **argv);
 
-/* Ends the run when no output was given. */
-void tool_need_output(const char *program, const char *path);
+/* The path; ends the run when none was given. */
+__attribute__((returns_nonnull)) const char *tool_output(const char *program,
+                                                         const char *path);
 
 /* The version that this was built as, on standard output; exit status 0. */
 _Noreturn void tool_version(const char *program);
