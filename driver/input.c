@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include "input.h"
 #include "table.h"
+#include "write_all.h"
 
 enum { WINDOW = 1 << 18, LONGEST_EVENT = 64 };
 
@@ -111,20 +112,6 @@ bool input_whole(struct input *input, char *why, size_t why_size)
         input->room *= 2;
         if (!fill(input))
             return explain(why, why_size);
-    }
-    return true;
-}
-
-static bool write_all(int file, const char *data, size_t size)
-{
-    while (size > 0) {
-        ssize_t written = write(file, data, size);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        data += written;
-        size -= (size_t)written;
     }
     return true;
 }

@@ -18,6 +18,7 @@
 #include "progress.h"
 #include "run.h"
 #include "trace.h"
+#include "write_all.h"
 
 enum { EXIT_FAILED = 1, EXIT_REFUSED = 2, CRASH_STACK = 1 << 16 };
 
@@ -58,20 +59,6 @@ static void add_number(struct line *line, uintmax_t number, unsigned base)
         number /= base;
     } while (number > 0);
     add_text(line, digits + at);
-}
-
-static bool write_all(int file, const char *text, size_t length)
-{
-    while (length > 0) {
-        ssize_t written = write(file, text, length);
-        if (written < 0 && errno == EINTR)
-            continue;
-        if (written < 0)
-            return false;
-        text += written;
-        length -= (size_t)written;
-    }
-    return true;
 }
 
 static void put_line(int file, struct line *line)
