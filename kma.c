@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "driver/clock.h"
 #include "driver/heapmap.h"
 #include "driver/json.h"
 #include "driver/latency.h"
@@ -69,16 +69,13 @@ static void load(struct trace *trace, const struct options *options)
 }
 
 /* Reads on to the end of a streamed trace. */
-static void read_only(const struct task *task, const struct timespec *start)
+static void read_only(const struct task *task, double start)
 {
     struct trace *trace = task->trace;
     struct chunk chunk;
-    struct timespec end;
     while (replay_next(trace, task->blocks, &chunk))
         continue;
-    clock_gettime(CLOCK_MONOTONIC, &end);
-    double seconds = (double)(end.tv_sec - start->tv_sec) +
-                     (double)(end.tv_nsec - start->tv_nsec) * 1e-9;
+    double seconds = clock_seconds(CLOCK_MONOTONIC) - start;
     run_print("%llu events, %llu bytes, %.6f s\n", (unsigned long long)trace->count,
               (unsigned long long)trace->bytes, seconds);
     if (task->file[JSON_FILE] == NULL)
@@ -116,9 +113,7 @@ static void print_pages(const struct page_counts *counts)
  * or for other processes left out. Only the process's end is missing. */
 static double process_seconds(void)
 {
-    struct timespec used;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
-    return (double)used.tv_sec + (double)used.tv_nsec * 1e-9;
+    return clock_seconds(CLOCK_PROCESS_CPUTIME_ID);
 }
 
 static void print_score(const struct results *results)
@@ -210,8 +205,7 @@ int main(int argc, char **argv)
     struct trace trace;
     run_begin(program);
     options_read(&options, argc, argv);
-    struct timespec start;
-    clock_gettime(CLOCK_MONOTONIC, &start);
+    double start = clock_seconds(CLOCK_MONOTONIC);
     load(&trace, &options);
     if (pool_open(options.max_pages) != 0)
         run_refuse("%s: no address space for %d pages: %s", program, options.max_pages,
@@ -227,7 +221,7 @@ int main(int argc, char **argv)
     open_files(&task);
     replay_begin(&trace, &blocks);
     if (options.read_only)
-        read_only(&task, &start);
+        read_only(&task, start);
     else if (options.calls_only)
         replay_once(&trace, &blocks);
     else

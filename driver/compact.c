@@ -161,10 +161,7 @@ static bool take_section(struct section *from, struct section *section)
 
 static bool grow(void **table, size_t old, size_t more, size_t size)
 {
-    if (more > SIZE_MAX / size)
-        return false;
-    void *larger = *table == NULL ? table_new(more, size)
-                                  : table_grow(*table, old * size, more * size);
+    void *larger = table_grow(*table, old, more, size);
     if (larger != NULL)
         *table = larger;
     return larger != NULL;

@@ -105,7 +105,7 @@ bool input_whole(struct input *input, char *why, size_t why_size)
         return true;
     size_t limit = worth_reading(input->data, input->size);
     while (!input->ended && input->size < limit) {
-        char *larger = table_grow(input->data, input->room, input->room * 2);
+        char *larger = table_grow(input->data, input->room, input->room * 2, 1);
         if (larger == NULL)
             return explain(why, why_size);
         input->data = larger;

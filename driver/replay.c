@@ -2,9 +2,8 @@
 
 #include <sched.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include "check.h"
+#include "clock.h"
 #include "pool.h"
 #include "probe.h"
 #include "progress.h"
@@ -27,13 +26,9 @@ static void make_room(const struct trace *trace, struct blocks *blocks, size_t s
     if (slots <= blocks->room)
         return;
     size_t room = blocks->room == 0 ? slots : slots + slots / 2;
-    struct block *larger = blocks->room == 0
-                               ? table_new(room, sizeof *larger)
-                               : table_grow(blocks->at, blocks->room * sizeof *larger,
-                                            room * sizeof *larger);
+    struct block *larger = table_grow(blocks->at, blocks->room, room, sizeof *larger);
     if (larger == NULL)
         run_refuse("%s: no memory for %zu blocks", trace->path, slots);
-    memset(larger + blocks->room, 0, (room - blocks->room) * sizeof *larger);
     *blocks = (struct blocks){larger, room};
 }
 
@@ -244,13 +239,6 @@ static const struct event *timed_stretch(const struct event *at,
     return end;
 }
 
-static double seconds_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
-
 /* The clock stops between two stretches, where the progress is shown. */
 static double timed_pass(struct trace *trace, struct blocks *blocks, uint64_t before)
 {
@@ -260,9 +248,9 @@ static double timed_pass(struct trace *trace, struct blocks *blocks, uint64_t be
     while (replay_next(trace, blocks, &chunk)) {
         const struct event *end = chunk.events + chunk.count;
         run_at_stretch(chunk.first, chunk.first + chunk.count - 1);
-        double start = seconds_now();
+        double start = clock_seconds(CLOCK_MONOTONIC);
         const struct event *at = timed_stretch(chunk.events, end, blocks->at);
-        seconds += seconds_now() - start;
+        seconds += clock_seconds(CLOCK_MONOTONIC) - start;
         if (at < end)
             replay_fail_null(trace, chunk.first + (uint64_t)(at - chunk.events), at,
                              page_stats()->num_in_use == pool_max_pages());

@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #ifndef __has_feature
@@ -22,10 +23,12 @@ static inline void *table_new(size_t count, size_t size)
     return calloc(count, size);
 }
 
-static inline void *table_grow(void *table, size_t bytes, size_t more)
+static inline void *table_grow(void *table, size_t count, size_t more, size_t size)
 {
-    (void)bytes;
-    return realloc(table, more);
+    char *larger = reallocarray(table, more, size);
+    if (larger != NULL)
+        memset(larger + count * size, 0, (more - count) * size);
+    return larger;
 }
 
 static inline void table_release(void *table, size_t bytes)
@@ -47,10 +50,16 @@ static inline void *table_new(size_t count, size_t size)
     return table == MAP_FAILED ? NULL : table;
 }
 
-/* The table with `more` bytes, elsewhere perhaps; NULL leaves it as it was. */
-static inline void *table_grow(void *table, size_t bytes, size_t more)
+/* The table of `count` with room for `more`, elsewhere perhaps; a new one when it is NULL.
+ * NULL leaves it as it was. */
+static inline void *table_grow(void *table, size_t count, size_t more, size_t size)
 {
-    void *larger = mremap(table, bytes, more, MREMAP_MAYMOVE);
+    size_t bytes;
+    if (table == NULL)
+        return table_new(more, size);
+    if (__builtin_mul_overflow(more, size, &bytes))
+        return NULL;
+    void *larger = mremap(table, count * size, bytes, MREMAP_MAYMOVE);
     return larger == MAP_FAILED ? NULL : larger;
 }
 

@@ -22,11 +22,9 @@ static bool append(struct trace *trace, const struct compact *block)
 {
     uint64_t count = trace->count + block->count;
     if (count > trace->room) {
-        size_t room = count < SIZE_MAX / 32 ? (size_t)count * 2 : SIZE_MAX / 16;
+        size_t room = count < SIZE_MAX / 2 ? (size_t)count * 2 : SIZE_MAX;
         struct event *larger =
-            count > room ? NULL
-                         : table_grow(trace->events, trace->room * sizeof *larger,
-                                      room * sizeof *larger);
+            table_grow(trace->events, trace->room, room, sizeof *larger);
         if (larger == NULL)
             return false;
         trace->events = larger;
