@@ -1,16 +1,15 @@
 /* kma_page.c - the simulated page-level allocator.
  *
- * One address range is reserved at the start, PAGESIZE * max_pages bytes, aligned
- * to the next power of two of its length; beside it stands a table with one
- * descriptor and one link a page. Pages above `fresh` were never handed out since
- * the pool was last full; pages below it are held (link = HELD) or on a last-in
- * first-out list of given back pages (link = next one, or END). So get_page and
- * free_page take a constant number of steps.
+ * One address range is reserved at the start, PAGESIZE * max_pages bytes, aligned to
+ * the next power of two of its length, so that a run of pages whose number is a
+ * multiple of its length is aligned to its length in bytes. Beside it stands a table
+ * with one descriptor a page. Which pages are free, and which are handed out next, is
+ * the matter of kma_page_buddy.h; here pages have addresses, descriptors and contents,
+ * and calls that no sound algorithm makes are refused.
  *
- * Once every page is back, `fresh` returns to 0 and the list is forgotten: the next
- * replay gets the same pages in the same order as the first. Together with the
- * alignment this makes every memory figure of an algorithm the same on every run,
- * also when it keeps tables indexed by address. */
+ * Once every page is back, all is forgotten: the next replay gets the same pages in the
+ * same order as the first. Together with the alignment this makes every memory figure
+ * of an algorithm the same on every run, also when it keeps tables indexed by address. */
 
 #include <errno.h>
 #include <limits.h>
@@ -20,14 +19,18 @@
 #include <sys/mman.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_page_buddy.h"
 #include "driver/pool.h"
 
 #if __has_include(<valgrind/memcheck.h>) && !defined(NVALGRIND)
 #include <valgrind/memcheck.h>
 #else
-#define RUNNING_ON_VALGRIND 0
-#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, size) ((void)0)
-#define VALGRIND_MAKE_MEM_NOACCESS(ptr, size) ((void)0)
+static inline int no_memcheck(void)
+{
+    return 0;
+}
+#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, size) no_memcheck()
+#define VALGRIND_MAKE_MEM_NOACCESS(ptr, size) no_memcheck()
 #endif
 
 #ifndef __has_feature
@@ -43,21 +46,19 @@
 _Static_assert((PAGESIZE & (PAGESIZE - 1)) == 0, "PAGESIZE is a power of two");
 _Static_assert(PAGESIZE >= 4096 && PAGESIZE <= 65536, "PAGESIZE in 4096..65536");
 
-enum { END = -1, HELD = -2 };
 enum { GOT_PATTERN = 0xa5, FREED_PATTERN = 0xdb };
 
 static struct {
     char *base;        /* first page */
     kma_page_t *pages; /* descriptor of page i */
-    int32_t *link;     /* state of page i, for i < fresh */
-    int max_pages;     /* 0: not opened */
-    int fresh;         /* pages from here on are free and not on the list */
-    int free_head;     /* first of the list, or END */
-    bool poison;
-    bool on_valgrind;
-    const struct pool_observer *observer;
+    struct page_numbers numbers;
     kma_page_stat_t stats;
-} pool;
+    bool watched; /* by any of these */
+    bool poison;
+    bool on_memcheck;
+    struct pool_observer observer;
+    struct pool_miss miss;
+} pool = {.numbers.single = NO_PAGE};
 
 static void *map_memory(size_t bytes)
 {
@@ -81,16 +82,34 @@ static char *map_aligned(size_t bytes, size_t alignment)
     return start + before;
 }
 
+static void unmap(void *start, size_t bytes)
+{
+    if (start != NULL)
+        munmap(start, bytes);
+}
+
+static void unmap_all(char *base, kma_page_t *pages, const struct page_numbers *numbers)
+{
+    size_t count = (size_t)numbers->count;
+    unmap(base, count * PAGESIZE);
+    unmap(pages, count * sizeof *pages);
+    unmap(numbers->state, count * sizeof *numbers->state);
+    unmap(numbers->links, count * sizeof *numbers->links);
+}
+
 static void pool_close(void)
 {
-    if (pool.max_pages == 0)
-        return;
-    size_t count = (size_t)pool.max_pages;
-    ASAN_UNPOISON_MEMORY_REGION(pool.base, count * PAGESIZE);
-    munmap(pool.base, count * PAGESIZE);
-    munmap(pool.pages, count * sizeof *pool.pages);
-    munmap(pool.link, count * sizeof *pool.link);
-    pool.max_pages = 0;
+    ASAN_UNPOISON_MEMORY_REGION(pool.base, (size_t)pool.numbers.count * PAGESIZE);
+    unmap_all(pool.base, pool.pages, &pool.numbers);
+    pool.base = NULL;
+    pool.pages = NULL;
+    pool.numbers = (struct page_numbers){.single = NO_PAGE};
+}
+
+static void note_watchers(void)
+{
+    pool.watched = pool.poison || pool.on_memcheck || pool.observer.got != NULL ||
+                   pool.observer.freed != NULL;
 }
 
 int pool_open(int max_pages)
@@ -101,31 +120,28 @@ int pool_open(int max_pages)
     }
     pool_close();
     pool.stats = (kma_page_stat_t){0, 0, 0, PAGESIZE};
+    pool.miss = (struct pool_miss){0, 0};
     size_t count = (size_t)max_pages;
     size_t alignment = PAGESIZE;
     while (alignment < count * PAGESIZE)
         alignment *= 2;
     char *base = map_aligned(count * PAGESIZE, alignment);
     kma_page_t *pages = map_memory(count * sizeof *pages);
-    int32_t *link = map_memory(count * sizeof *link);
-    if (base == NULL || pages == NULL || link == NULL) {
-        if (base != NULL)
-            munmap(base, count * PAGESIZE);
-        if (pages != NULL)
-            munmap(pages, count * sizeof *pages);
-        if (link != NULL)
-            munmap(link, count * sizeof *link);
+    struct page_numbers numbers = {.count = max_pages, .single = NO_PAGE};
+    numbers.state = map_memory(count * sizeof *numbers.state);
+    numbers.links = map_memory(count * sizeof *numbers.links);
+    if (base == NULL || pages == NULL || numbers.state == NULL ||
+        numbers.links == NULL) {
+        unmap_all(base, pages, &numbers);
         errno = ENOMEM;
         return -1;
     }
     pool.base = base;
     pool.pages = pages;
-    pool.link = link;
-    pool.max_pages = max_pages;
-    pool.fresh = 0;
-    pool.free_head = END;
-    pool.on_valgrind = RUNNING_ON_VALGRIND != 0;
-    VALGRIND_MAKE_MEM_NOACCESS(base, count * PAGESIZE);
+    pool.numbers = numbers;
+    /* The other tools of valgrind take no marks, and would count the making of them. */
+    pool.on_memcheck = VALGRIND_MAKE_MEM_NOACCESS(base, count * PAGESIZE) != 0;
+    note_watchers();
     ASAN_POISON_MEMORY_REGION(base, count * PAGESIZE);
     return 0;
 }
@@ -133,17 +149,19 @@ int pool_open(int max_pages)
 void pool_set_poison(int on)
 {
     pool.poison = on != 0;
+    note_watchers();
 }
 
 void pool_set_observer(const struct pool_observer *observer)
 {
-    pool.observer = observer;
+    pool.observer = observer != NULL ? *observer : (struct pool_observer){0};
+    note_watchers();
 }
 
 void pool_warm(int pages)
 {
 #ifdef MADV_POPULATE_WRITE
-    int count = pages < pool.max_pages ? pages : pool.max_pages;
+    int count = pages < pool.numbers.count ? pages : pool.numbers.count;
     if (count > 0)
         madvise(pool.base, (size_t)count * PAGESIZE, MADV_POPULATE_WRITE);
 #else
@@ -153,95 +171,162 @@ void pool_warm(int pages)
 
 int pool_max_pages(void)
 {
-    return pool.max_pages;
+    return pool.numbers.count;
+}
+
+struct pool_miss pool_miss(void)
+{
+    return pool.miss;
 }
 
 const kma_page_t *pool_page_of(const void *ptr)
 {
-    uintptr_t offset = (uintptr_t)ptr - (uintptr_t)pool.base;
-    if (pool.max_pages == 0 || (const char *)ptr < pool.base)
-        return NULL;
-    uintptr_t index = offset / PAGESIZE;
-    if (index >= (uintptr_t)pool.fresh || pool.link[index] != HELD)
-        return NULL;
-    return &pool.pages[index];
+    uintptr_t index = ((uintptr_t)ptr - (uintptr_t)pool.base) / PAGESIZE;
+    int order = held_order(&pool.numbers, index);
+    return order < 0 ? NULL : &pool.pages[run_start(index, order)];
 }
 
-/* Makes a page's bytes usable, or unusable, for the tools that watch accesses. */
-static void page_open(kma_page_t *page)
+/* A count that has reached INT_MAX stays there. */
+static inline void count_pages(int *counter, int pages)
 {
-    ASAN_UNPOISON_MEMORY_REGION(page->ptr, PAGESIZE);
-    if (pool.on_valgrind)
-        VALGRIND_MAKE_MEM_UNDEFINED(page->ptr, PAGESIZE);
-    if (pool.poison)
-        memset(page->ptr, GOT_PATTERN, PAGESIZE);
-    if (pool.poison && pool.on_valgrind)
-        VALGRIND_MAKE_MEM_UNDEFINED(page->ptr, PAGESIZE);
+    if (__builtin_add_overflow(*counter, pages, counter))
+        *counter = INT_MAX;
 }
 
-static void page_close(kma_page_t *page)
+static inline kma_page_t *describe(int index, int order)
 {
-    ASAN_UNPOISON_MEMORY_REGION(page->ptr, PAGESIZE);
-    if (pool.on_valgrind)
-        VALGRIND_MAKE_MEM_UNDEFINED(page->ptr, PAGESIZE);
+    kma_page_t *page = &pool.pages[index];
+    *page =
+        (kma_page_t){index, pool.base + (size_t)index * PAGESIZE, PAGESIZE << order};
+    return page;
+}
+
+/* What comes and goes while somebody watches; out of the way of a replay that is timed.
+ * The bytes become usable, or unusable, for the tools that look at accesses. */
+__attribute__((noinline)) static kma_page_t *watch_got(kma_page_t *page)
+{
+    size_t size = (size_t)page->size;
+    if (pool.on_memcheck)
+        VALGRIND_MAKE_MEM_UNDEFINED(page->ptr, size);
     if (pool.poison)
-        memset(page->ptr, FREED_PATTERN, PAGESIZE);
-    if (pool.on_valgrind)
-        VALGRIND_MAKE_MEM_NOACCESS(page->ptr, PAGESIZE);
-    ASAN_POISON_MEMORY_REGION(page->ptr, PAGESIZE);
+        memset(page->ptr, GOT_PATTERN, size);
+    if (pool.poison && pool.on_memcheck)
+        VALGRIND_MAKE_MEM_UNDEFINED(page->ptr, size);
+    if (pool.observer.got != NULL)
+        pool.observer.got(page);
+    return page;
+}
+
+__attribute__((noinline)) static void watch_freed(kma_page_t *page)
+{
+    size_t size = (size_t)page->size;
+    if (pool.observer.freed != NULL)
+        pool.observer.freed(page);
+    if (pool.on_memcheck)
+        VALGRIND_MAKE_MEM_UNDEFINED(page->ptr, size);
+    if (pool.poison)
+        memset(page->ptr, FREED_PATTERN, size);
+    if (pool.on_memcheck)
+        VALGRIND_MAKE_MEM_NOACCESS(page->ptr, size);
+}
+
+static inline kma_page_t *hand_out(int index, int order)
+{
+    kma_page_t *page = describe(index, order);
+    count_pages(&pool.stats.num_requested, 1 << order);
+    pool.stats.num_in_use += 1 << order;
+    pool.miss.wanted = 0;
+    ASAN_UNPOISON_MEMORY_REGION(page->ptr, (size_t)page->size);
+    return pool.watched ? watch_got(page) : page;
+}
+
+/* Who never opened the pool gets one of MAXPAGES pages. */
+__attribute__((noinline)) static kma_page_t *have_none(int order)
+{
+    if (pool.numbers.count == 0 && pool_open(MAXPAGES) == 0)
+        return get_pages(order);
+    pool.miss = (struct pool_miss){1 << order, pool.stats.num_in_use};
+    if (pool.stats.num_in_use == 0)
+        forget_pages(&pool.numbers); /* the search has made blocks of them */
+    return NULL;
 }
 
 kma_page_t *get_page(void)
 {
-    if (pool.max_pages == 0 && pool_open(MAXPAGES) != 0)
-        return NULL;
-    int index = pool.free_head;
-    if (index != END) {
-        pool.free_head = pool.link[index];
-    } else {
-        if (pool.fresh == pool.max_pages)
-            return NULL;
-        index = pool.fresh++;
-    }
-    pool.link[index] = HELD;
-    pool.stats.num_requested++;
-    pool.stats.num_in_use++;
-    kma_page_t *page = &pool.pages[index];
-    *page = (kma_page_t){index, pool.base + (size_t)index * PAGESIZE, PAGESIZE};
-    page_open(page);
-    if (pool.observer != NULL && pool.observer->got != NULL)
-        pool.observer->got(page);
-    return page;
+    int page = take_page(&pool.numbers);
+    return page != NO_PAGE ? hand_out(page, 0) : have_none(0);
 }
 
-static void refuse(const void *page, const char *why)
+kma_page_t *get_pages(int order)
 {
-    if (pool.observer != NULL && pool.observer->bad_free != NULL)
-        pool.observer->bad_free(page, why);
-    error("free_page: the page", (char *)why);
+    if (order < 0 || order > MAX_PAGE_ORDER)
+        return NULL;
+    if (order == 0)
+        return get_page();
+    int run = take_run(&pool.numbers, order);
+    return run != NO_PAGE ? hand_out(run, order) : have_none(order);
+}
+
+/* The number of the page whose descriptor this is, or one that no page has. */
+static inline uintptr_t number_of(const kma_page_t *page)
+{
+    uintptr_t index = ((uintptr_t)page - (uintptr_t)pool.pages) / sizeof *page;
+    bool exact = (uintptr_t)pool.pages + index * sizeof *page == (uintptr_t)page;
+    return exact ? index : UINTPTR_MAX;
+}
+
+static const char *why_not_free(uintptr_t index)
+{
+    int order = held_order(&pool.numbers, index);
+    if (index >= (uintptr_t)pool.numbers.count ||
+        (order > 0 && run_start(index, order) != (int)index))
+        return "is not a descriptor that get_page returned";
+    return order < 0 ? "is free already" : "is a run: free_pages gives it back";
+}
+
+__attribute__((noinline)) static void refuse(const char *call, char *of_what,
+                                             const kma_page_t *page)
+{
+    const char *why = why_not_free(number_of(page));
+    if (pool.observer.bad_free != NULL)
+        pool.observer.bad_free(call, page, why);
+    error(of_what, (char *)why);
+}
+
+/* The algorithm may have written into the descriptor. */
+static inline void take_back(int index, int order)
+{
+    if (pool.watched)
+        watch_freed(describe(index, order));
+    ASAN_POISON_MEMORY_REGION(pool.base + (size_t)index * PAGESIZE,
+                              (size_t)PAGESIZE << order);
+    if (order == 0)
+        give_page(&pool.numbers, index);
+    else
+        give_run(&pool.numbers, index, order);
+    count_pages(&pool.stats.num_freed, 1 << order);
+    pool.stats.num_in_use -= 1 << order;
+    if (pool.stats.num_in_use == 0)
+        forget_pages(&pool.numbers);
 }
 
 void free_page(kma_page_t *page)
 {
-    uintptr_t offset = (uintptr_t)page - (uintptr_t)pool.pages;
-    uintptr_t index = offset / sizeof *page;
-    if (pool.max_pages == 0 || (uintptr_t)page < (uintptr_t)pool.pages ||
-        offset % sizeof *page != 0 || index >= (uintptr_t)pool.max_pages)
-        refuse(page, "is not a descriptor that get_page returned");
-    if (index >= (uintptr_t)pool.fresh || pool.link[index] != HELD)
-        refuse(page, "is free already");
-    if (pool.observer != NULL && pool.observer->freed != NULL)
-        pool.observer->freed(page);
-    page->ptr = pool.base + index * PAGESIZE;
-    page_close(page);
-    pool.link[index] = pool.free_head;
-    pool.free_head = (int)index;
-    pool.stats.num_freed++;
-    pool.stats.num_in_use--;
-    if (pool.stats.num_in_use == 0) {
-        pool.fresh = 0;
-        pool.free_head = END;
-    }
+    uintptr_t index = number_of(page);
+    if (is_held_single(&pool.numbers, index))
+        take_back((int)index, 0);
+    else
+        refuse("free_page", "free_page: the page", page);
+}
+
+void free_pages(kma_page_t *pages)
+{
+    uintptr_t index = number_of(pages);
+    int order = held_order(&pool.numbers, index);
+    if (order >= 0 && run_start(index, order) == (int)index)
+        take_back((int)index, order);
+    else
+        refuse("free_pages", "free_pages: the page", pages);
 }
 
 kma_page_stat_t *page_stats(void)

@@ -4,9 +4,9 @@
  * a bit for each grain of each page tells an overlap at the request, in a time that
  * depends on the block's size alone. The bits of a page that goes must all be off.
  *
- * The algorithm holds pointers to page descriptors and may have damaged them. So the
- * index of a page is computed from addresses, relative to those of the first page
- * handed out, and nothing is read back from a descriptor. */
+ * A run of pages is checked as one large page. The algorithm holds pointers to page
+ * descriptors and may have damaged them; nothing is read from one but what the pool has
+ * just written there. */
 
 #include <stdint.h>
 #include <stdio.h>
@@ -25,10 +25,8 @@ static struct {
     uint32_t event_room;         /* slots that there is an event for */
     const struct block *freeing; /* the block in kma_free now, or NULL */
     char *base;                  /* the page of index 0, once a page was handed out */
-    const kma_page_t *table;     /* its descriptor */
-    uint64_t *grains;            /* PAGE_WORDS for each page, bit on: in a live block */
+    uint64_t *grains;            /* a bit each, from `base`; on: in a live block */
     size_t pages;                /* that `grains` has room for */
-    bool exhausted;              /* all pages were in use at some time in this call */
     bool own_memory;             /* a block outside the pool is no breach */
 } check;
 
@@ -84,7 +82,7 @@ static const struct block *find_block(uintptr_t start, size_t size,
     return NULL;
 }
 
-/* The bits of one word of the bitmap for grains first to end - 1 of the page. */
+/* The bits of one word of the bitmap for grains first to end - 1. */
 static inline uint64_t word_mask(size_t word, size_t first, size_t end)
 {
     size_t from = word * WORD_GRAINS;
@@ -96,33 +94,35 @@ static inline uint64_t word_mask(size_t word, size_t first, size_t end)
     return mask;
 }
 
-/* The grains of a block that lies in one page. */
+/* The grains of a block, or of pages. */
 struct extent {
-    uint64_t *words; /* of the page */
     size_t first;
     size_t end;
 };
 
-static struct extent extent_of(const struct block *block)
+static struct extent extent_of(const void *start, size_t size)
 {
-    size_t offset = (size_t)((char *)block->ptr - check.base);
-    size_t first = offset % PAGESIZE / GRAIN;
-    return (struct extent){check.grains + offset / PAGESIZE * PAGE_WORDS, first,
-                           first + ((size_t)block->size + GRAIN - 1) / GRAIN};
+    size_t first = (size_t)((const char *)start - check.base) / GRAIN;
+    return (struct extent){first, first + (size + GRAIN - 1) / GRAIN};
+}
+
+static struct extent extent_of_block(const struct block *block)
+{
+    return extent_of(block->ptr, (size_t)block->size);
 }
 
 static bool any_grain(struct extent extent)
 {
     uint64_t found = 0;
     for (size_t w = extent.first / WORD_GRAINS; w * WORD_GRAINS < extent.end; w++)
-        found |= extent.words[w] & word_mask(w, extent.first, extent.end);
+        found |= check.grains[w] & word_mask(w, extent.first, extent.end);
     return found != 0;
 }
 
 static void flip_grains(struct extent extent)
 {
     for (size_t w = extent.first / WORD_GRAINS; w * WORD_GRAINS < extent.end; w++)
-        extent.words[w] ^= word_mask(w, extent.first, extent.end);
+        check.grains[w] ^= word_mask(w, extent.first, extent.end);
 }
 
 /* Eight bytes that differ from block to block and from place to place in a block. */
@@ -169,16 +169,12 @@ static void check_contents(const struct block *block)
 
 static void on_got(const kma_page_t *page)
 {
-    size_t index = (size_t)page->id;
-    if (page_stats()->num_in_use == pool_max_pages())
-        check.exhausted = true;
-    if (check.base == NULL) {
-        check.base = (char *)page->ptr - index * PAGESIZE;
-        check.table = page - index;
-    }
-    if (index < check.pages)
+    size_t end = (size_t)page->id + (size_t)page->size / PAGESIZE;
+    if (check.base == NULL)
+        check.base = (char *)page->ptr - (size_t)page->id * PAGESIZE;
+    if (end <= check.pages)
         return;
-    size_t pages = index * 2 + 16;
+    size_t pages = end * 2 + 14;
     uint64_t *grains = realloc(check.grains, pages * PAGE_WORDS * sizeof *grains);
     if (grains == NULL)
         run_refuse("no memory for the map of %zu pages", pages);
@@ -190,18 +186,17 @@ static void on_got(const kma_page_t *page)
 
 static void on_freed(const kma_page_t *page)
 {
-    size_t index = (size_t)(page - check.table);
-    char *start = check.base + index * PAGESIZE;
-    struct extent whole = {check.grains + index * PAGE_WORDS, 0, PAGESIZE / GRAIN};
-    if (any_grain(whole))
-        run_fail("page %zu (%p) is freed though %s lies in it%s", index, (void *)start,
-                 name_of(find_block((uintptr_t)start, PAGESIZE, check.freeing)).text,
+    size_t size = (size_t)page->size;
+    if (any_grain(extent_of(page->ptr, size)))
+        run_fail("%spage %d (%p) is freed though %s lies in it%s",
+                 size > PAGESIZE ? "the run from " : "", page->id, page->ptr,
+                 name_of(find_block((uintptr_t)page->ptr, size, check.freeing)).text,
                  doing().text);
 }
 
-static void on_bad_free(const void *page, const char *why)
+static void on_bad_free(const char *call, const void *page, const char *why)
 {
-    run_fail("free_page(%p): that %s%s", page, why, doing().text);
+    run_fail("%s(%p): that %s%s", call, page, why, doing().text);
 }
 
 static const struct pool_observer observer = {
@@ -237,9 +232,12 @@ static bool is_elsewhere(const struct block *block)
     return check.own_memory && pool_page_of(block->ptr) == NULL;
 }
 
-void check_before_request(void)
+/* Where a page ends, or the run that it lies in. */
+static void *end_of(const kma_page_t *page, char *at)
 {
-    check.exhausted = page_stats()->num_in_use == pool_max_pages();
+    while (pool_page_of(at) == page)
+        at += PAGESIZE;
+    return at;
 }
 
 void check_request(const struct block *block, uint64_t event)
@@ -248,8 +246,7 @@ void check_request(const struct block *block, uint64_t event)
     if (block->ptr == NULL) {
         if (block->size <= LARGEST_REQUEST)
             replay_fail_null(check.trace, event,
-                             &(struct event){slot_of(block), block->size},
-                             check.exhausted);
+                             &(struct event){slot_of(block), block->size});
         return;
     }
     uintptr_t at = (uintptr_t)block->ptr;
@@ -262,12 +259,13 @@ void check_request(const struct block *block, uint64_t event)
         fill(block);
         return;
     }
-    if (pool_page_of(block->ptr) == NULL)
+    const kma_page_t *page = pool_page_of(block->ptr);
+    if (page == NULL)
         run_fail("%s does not begin in a page that is held", name_of(block).text);
-    if (at % PAGESIZE + (size_t)block->size > PAGESIZE)
+    if (pool_page_of((char *)block->ptr + block->size - 1) != page)
         run_fail("%s runs over the end of its page at %p", name_of(block).text,
-                 (void *)((char *)BASEADDR(at) + PAGESIZE));
-    struct extent extent = extent_of(block);
+                 end_of(page, BASEADDR(at)));
+    struct extent extent = extent_of_block(block);
     if (any_grain(extent))
         run_fail("%s overlaps %s", name_of(block).text,
                  name_of(find_block(at, (size_t)block->size, block)).text);
@@ -279,7 +277,7 @@ void check_before_free(const struct block *block)
 {
     check_contents(block);
     if (!is_elsewhere(block))
-        flip_grains(extent_of(block));
+        flip_grains(extent_of_block(block));
     check.freeing = block;
 }
 

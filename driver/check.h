@@ -16,8 +16,7 @@ void check_begin(const struct trace *trace, const struct blocks *blocks,
 /* To be called before the first event with a slot of `slots` - 1 or above. */
 void check_room(uint32_t slots);
 
-/* Before and after the kma_malloc of event number `event`, whose outcome is in *block. */
-void check_before_request(void);
+/* After the kma_malloc of event number `event`, whose outcome is in *block. */
 void check_request(const struct block *block, uint64_t event);
 
 /* Around the kma_free of a live block. */

@@ -34,8 +34,7 @@ static void time_event(struct latency *latency, const struct trace *trace,
         keep(&latency->ticks[number], stop - start);
         *block = (struct block){.ptr = ptr, .size = event->size};
         if (ptr == NULL && event->size <= LARGEST_REQUEST)
-            replay_fail_null(trace, number, event,
-                             page_stats()->num_in_use == pool_max_pages());
+            replay_fail_null(trace, number, event);
     } else if (block->ptr != NULL) {
         uint64_t start = timer_start(timer);
         kma_free(block->ptr, block->size);

@@ -14,7 +14,6 @@ enum { STRETCH = 1024 };
 static struct {
     int got;
     int freed;
-    bool exhausted;
 
     int peak_pages;
     int span;
@@ -24,21 +23,19 @@ static struct {
 static void on_got(const kma_page_t *page)
 {
     int in_use = page_stats()->num_in_use;
-    traffic.got++;
+    int pages = page->size / PAGESIZE;
+    traffic.got += pages;
     if (in_use > traffic.peak_pages)
         traffic.peak_pages = in_use;
-    if (page->id >= traffic.span)
-        traffic.span = page->id + 1;
+    if (page->id + pages > traffic.span)
+        traffic.span = page->id + pages;
     if (traffic.first_page == NULL)
         traffic.first_page = (char *)page->ptr - (size_t)page->id * PAGESIZE;
-    if (in_use == pool_max_pages())
-        traffic.exhausted = true;
 }
 
 static void on_freed(const kma_page_t *page)
 {
-    (void)page;
-    traffic.freed++;
+    traffic.freed += page->size / PAGESIZE;
 }
 
 static const struct pool_observer observer = {.got = on_got, .freed = on_freed};
@@ -52,7 +49,6 @@ static void begin_call(void)
 {
     traffic.got = 0;
     traffic.freed = 0;
-    traffic.exhausted = page_stats()->num_in_use == pool_max_pages();
 #ifdef KMA_COUNTED
     memset(kma_counts, 0, sizeof kma_counts);
 #endif
@@ -88,7 +84,7 @@ static struct memory_call play(const struct trace *trace, uint64_t number,
     int64_t change = replay_event(event, block);
     struct memory_call call = end_call(event->size > 0 || change != 0);
     if (replay_is_denied(event, block))
-        replay_fail_null(trace, number, event, traffic.exhausted);
+        replay_fail_null(trace, number, event);
     now->requested += (uint64_t)change;
     now->occupied += (uint64_t)occupied(change);
     now->paged = (uint64_t)page_stats()->num_in_use * PAGESIZE;

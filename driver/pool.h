@@ -6,13 +6,16 @@
 
 #include "../kma_page.h"
 
-/* Told about traffic between the algorithm and the pool; any member may be NULL. */
+/* Told about traffic between the algorithm and the pool; any member may be NULL. A run
+ * of pages comes and goes as one, with page->size its length in bytes. The descriptor
+ * is as the pool filled it in, whatever the algorithm wrote there since. */
 struct pool_observer {
     void (*got)(const kma_page_t *page);
-    void (*freed)(const kma_page_t *page); /* before the page's bytes are poisoned */
-    /* `page` may be any value; `why` is a phrase such as "is not held". Must not
-     * return. Without it such a call ends the run through error(). */
-    void (*bad_free)(const void *page, const char *why);
+    void (*freed)(const kma_page_t *page); /* before its bytes are poisoned */
+    /* `call` is free_page or free_pages, `page` any value, `why` a phrase such as "is
+     * free already". Must not return. Without it such a call ends the run through
+     * error(). */
+    void (*bad_free)(const char *call, const void *page, const char *why);
 };
 
 /* The largest pool: the span of page numbers that fits the address space. */
@@ -35,7 +38,17 @@ void pool_warm(int pages);
 
 int pool_max_pages(void);
 
-/* The held page in which ptr lies, or NULL. O(1). */
+/* How many pages the last call for pages asked for in vain, and how many were in use
+ * then. 0 wanted: it was served. */
+struct pool_miss {
+    int wanted;
+    int in_use;
+};
+
+struct pool_miss pool_miss(void);
+
+/* The descriptor of the held page, or of the run of pages, in which ptr lies, or NULL.
+ * O(1). */
 const kma_page_t *pool_page_of(const void *ptr);
 
 #endif

@@ -100,16 +100,23 @@ void replay_put_call(FILE *stream, const struct trace *trace, size_t event,
     fprintf(stream, "%zu %s %d", event + 1, request ? "REQUEST" : "FREE", block->size);
 }
 
+/* Whether that was for want of pages is what the pool said when it was last asked: an
+ * algorithm may have given back others by now. */
 void replay_fail_null(const struct trace *trace, uint64_t number,
-                      const struct event *event, bool exhausted)
+                      const struct event *event)
 {
     kma_size_t size = event->size;
     int most = pool_max_pages();
+    struct pool_miss miss = pool_miss();
     run_at(number);
-    if (exhausted)
+    if (miss.wanted > 1)
+        run_fail("out of pages at this event: no run of %d is left, %d of %d pages in "
+                 "use, request of %d bytes",
+                 miss.wanted, miss.in_use, most, size);
+    if (miss.wanted == 1)
         run_fail(
             "out of pages at this event: %d of %d pages in use, request of %d bytes",
-            most, most, size);
+            miss.in_use, most, size);
     run_fail("NULL for id %lu, %d bytes, which must be served: %d of %d pages in use",
              replay_id(trace, number, event->slot), size, page_stats()->num_in_use,
              most);
@@ -142,7 +149,6 @@ static int64_t checked_event(const struct event *event, uint64_t number,
 {
     if (event->size > 0) {
         block->size = event->size;
-        check_before_request();
         block->ptr = kma_malloc(event->size);
         check_request(block, number);
         return block->ptr != NULL ? block->size : 0;
@@ -252,8 +258,7 @@ static double timed_pass(struct trace *trace, struct blocks *blocks, uint64_t be
         const struct event *at = timed_stretch(chunk.events, end, blocks->at);
         seconds += clock_seconds(CLOCK_MONOTONIC) - start;
         if (at < end)
-            replay_fail_null(trace, chunk.first + (uint64_t)(at - chunk.events), at,
-                             page_stats()->num_in_use == pool_max_pages());
+            replay_fail_null(trace, chunk.first + (uint64_t)(at - chunk.events), at);
         progress_at(before + chunk.first + chunk.count);
     }
     return seconds;

@@ -69,10 +69,9 @@ static inline bool replay_is_denied(const struct event *event,
     return event->size > 0 && event->size <= LARGEST_REQUEST && block->ptr == NULL;
 }
 
-/* The request of event number `number` got NULL, which it must not. `exhausted`: all
- * pages were in use, if only in the middle of the call. */
+/* The request of event number `number` got NULL, just now, which it must not. */
 _Noreturn void replay_fail_null(const struct trace *trace, uint64_t number,
-                                const struct event *event, bool exhausted);
+                                const struct event *event);
 
 /* Page counts as they stand after the last event. */
 struct page_counts {

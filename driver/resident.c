@@ -107,8 +107,7 @@ static void play(const struct trace *trace, size_t number, struct block *block,
 {
     int64_t change = replay_event(&trace->events[number], block);
     if (replay_is_denied(&trace->events[number], block))
-        replay_fail_null(trace, number, &trace->events[number],
-                         page_stats()->num_in_use == pool_max_pages());
+        replay_fail_null(trace, number, &trace->events[number]);
     if (change > 0)
         memset(block->ptr, PATTERN, (size_t)change);
     *requested += (uint64_t)change;

@@ -75,6 +75,7 @@ static void put_memory(struct json *json, const struct memory *memory)
     json_count(json, "freed", (uint64_t)memory->counts.freed);
     json_count(json, "in_use_at_end", (uint64_t)memory->counts.in_use);
     json_count(json, "peak", (uint64_t)memory->peak_pages);
+    json_count(json, "span", (uint64_t)memory->span);
     json_close(json, '}');
     json_count(json, "peak_requested_bytes", memory->peak_requested);
     json_count(json, "peak_page_bytes", memory->peak.paged);

@@ -4,7 +4,7 @@
  * allocator under the fault is the simplest there is that can put two blocks in a page:
  * the one static pointer is the page being filled from the bottom up, each page begins
  * with its descriptor and the number of blocks in it, and goes back when that is 0.
- * With the fault `nothing` it is sound. */
+ * With the fault `nothing` it is sound. For some faults its pages are runs of four. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -32,6 +32,11 @@ enum fault {
     eager,            /* a block for a size that must be refused */
     unsound,          /* kma_audit finds two things wrong after the request */
     no_audit,         /* sound, and without a kma_audit */
+    in_runs,          /* sound: the first of those whose pages are runs */
+    straddle_run,     /* a block runs over the end of its run */
+    free_used_run,    /* a run goes with the first block freed in it */
+    double_free_run,  /* a run is given back twice */
+    run_as_page,      /* free_page of a run; the last of those */
     two_pages,        /* sound: a request needs a page more for as long as it lasts */
     slow_at_times,    /* sound: every other request, the first included, takes long */
     segfault,         /* a request reads through a wild pointer */
@@ -58,6 +63,11 @@ enum { TRIGGER = 1000 };
 
 enum { WORD = sizeof(void *), LARGEST = PAGESIZE - WORD };
 
+enum {
+    ORDER = BROKEN >= in_runs && BROKEN <= run_as_page ? 2 : 0,
+    ROOM = PAGESIZE << ORDER
+};
+
 struct page_head {
     kma_page_t *page;
     uint32_t used; /* bytes from the page's start on */
@@ -71,6 +81,19 @@ static kma_page_t *current;
 static struct page_head *head_of(kma_page_t *page)
 {
     return page->ptr;
+}
+
+static struct page_head *head_before(void *block)
+{
+    return (void *)((uintptr_t)block & ~((uintptr_t)ROOM - 1));
+}
+
+static void give_back(kma_page_t *page)
+{
+    if (ORDER > 0)
+        free_pages(page);
+    else
+        free_page(page);
 }
 
 static bool strikes(enum fault fault, kma_size_t size)
@@ -102,8 +125,8 @@ static void *large_malloc(void)
 static char *page_malloc(kma_size_t size)
 {
     uint32_t rounded = ((uint32_t)size + 7) & ~7u;
-    if (current == NULL || head_of(current)->used + rounded > PAGESIZE) {
-        kma_page_t *page = get_page();
+    if (current == NULL || head_of(current)->used + rounded > ROOM) {
+        kma_page_t *page = ORDER > 0 ? get_pages(ORDER) : get_page();
         if (page == NULL)
             return NULL;
         uint32_t found = BROKEN == fresh_page ? head_of(page)->blocks : 0;
@@ -201,6 +224,8 @@ void *kma_malloc(kma_size_t size)
         return block + 4;
     if (strikes(straddle, size))
         return (char *)current->ptr + PAGESIZE - 8;
+    if (strikes(straddle_run, size))
+        return (char *)current->ptr + ROOM - 8;
     if (strikes(scribble, size))
         block[-1] ^= 1;
     return block;
@@ -212,7 +237,7 @@ void kma_free(void *ptr, kma_size_t size)
         free_page(*last_word(ptr));
         return;
     }
-    struct page_head *head = BASEADDR(ptr);
+    struct page_head *head = head_before(ptr);
     kma_page_t *page = head->page;
     if (strikes(segfault_free, size))
         *nowhere = 0;
@@ -221,13 +246,16 @@ void kma_free(void *ptr, kma_size_t size)
     if (strikes(scribble_free, size))
         for (uint32_t at = HEAD; at < head->used; at++)
             ((char *)head)[at] ^= 1;
-    if (--head->blocks > 0 && !strikes(free_used_page, size))
+    if (strikes(run_as_page, size))
+        free_page(page);
+    if (--head->blocks > 0 && !strikes(free_used_page, size) &&
+        !strikes(free_used_run, size))
         return;
     if (page == current)
         current = NULL;
-    free_page(page);
-    if (strikes(double_free_page, size))
-        free_page(page);
+    give_back(page);
+    if (strikes(double_free_page, size) || strikes(double_free_run, size))
+        give_back(page);
 }
 
 #if HAS_AUDIT

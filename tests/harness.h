@@ -1,7 +1,7 @@
 /* harness.h - what the unit tests share: cmocka, the error() that a client of the
  * allocators owes them, numbers that are the same on every run, and, for tests that
- * define WRAP_GET_PAGE and are linked with --wrap=get_page, a page source that can
- * be told to run out. */
+ * define WRAP_GET_PAGE and are linked with --wrap=get_page,--wrap=get_pages, a page
+ * source that can be told to run out. */
 #ifndef KMA_TESTS_HARNESS_H
 #define KMA_TESTS_HARNESS_H
 
@@ -65,12 +65,12 @@ static inline void shuffle(uint64_t *state, int *numbers, int count)
 
 #ifdef WRAP_GET_PAGE
 
-/* The calls of get_page, counted from 1, and which of them get nothing. */
+/* The calls of get_page and get_pages, counted from 1, and which of them get nothing. */
 static struct {
     long calls;
     long fail_from;
     long fail_to;
-    long failed; /* these, and those for which the pool had no page */
+    long failed; /* these, and those for which the pool had no page, or no run */
 } page_calls;
 
 static inline void fail_pages(long from, long to)
@@ -88,15 +88,28 @@ static inline void serve_pages(void)
 
 kma_page_t *__real_get_page(void);
 kma_page_t *__wrap_get_page(void);
+kma_page_t *__real_get_pages(int order);
+kma_page_t *__wrap_get_pages(int order);
+
+static inline bool call_fails(void)
+{
+    page_calls.calls++;
+    return page_calls.calls >= page_calls.fail_from &&
+           page_calls.calls <= page_calls.fail_to;
+}
 
 kma_page_t *__wrap_get_page(void)
 {
-    page_calls.calls++;
-    bool fails = page_calls.calls >= page_calls.fail_from &&
-                 page_calls.calls <= page_calls.fail_to;
-    kma_page_t *page = fails ? NULL : __real_get_page();
+    kma_page_t *page = call_fails() ? NULL : __real_get_page();
     page_calls.failed += page == NULL;
     return page;
+}
+
+kma_page_t *__wrap_get_pages(int order)
+{
+    kma_page_t *pages = call_fails() ? NULL : __real_get_pages(order);
+    page_calls.failed += pages == NULL;
+    return pages;
 }
 
 static inline int pages_in_use(void)

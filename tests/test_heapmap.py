@@ -8,7 +8,7 @@ import unittest
 from driver_case import FAULT_SIZE, trace_text, simple_events, word_bytes, DriverTest
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
 MOST_COLUMNS, MOST_ROWS = 600, 400
 
 
@@ -79,6 +79,21 @@ class HeapMap(DriverTest):
         self.assertEqual(columns[2:], [
             (3, [self.cell([half + 8]), self.cell([half + FAULT_SIZE - 8])]),
             (4, ["500", "500"])])
+
+    def test_all_pages_of_a_run(self):
+        # A large block has a page of its own; the others fill a run behind a head of 16.
+        large, half = self.page - word_bytes(), self.page // 2
+        self.write("t", trace_text(f"REQUEST 0 {large}", f"REQUEST 1 {half}",
+                                   f"REQUEST 2 {half}", "FREE 0", "FREE 1", "FREE 2"))
+        _, columns = self.heapmap("broken_in_runs", "t", "--competition")
+        alone = [self.cell([large]), "-", "-", "-"]
+        self.assertEqual([cells for _, cells in columns], [
+            alone + ["-"] * 4,
+            alone + ["500", "0", "0", "0"],
+            alone + [self.cell([self.page - 16]), self.cell([16]), "0", "0"],
+            ["-"] * 4 + [self.cell([self.page - 16]), self.cell([16]), "0", "0"],
+            ["-"] * 4 + [self.cell([half - 16]), self.cell([16]), "0", "0"],
+            ["-"] * 8])
 
     def test_pages_and_events_taken_together(self):
         events = [f"REQUEST {i} {8 + i * 61 % 4000}" for i in range(1000)]

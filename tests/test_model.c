@@ -1,5 +1,5 @@
 /* test_model.c - what every algorithm owes its clients, against a plain model: which
- * bytes of which page belong to a live block, and what they hold. Built once for each
+ * bytes of which page, or run of pages, belong to a live block, and what they hold. Built once for each
  * algorithm, with ALGORITHM its name. */
 
 #include <limits.h>
@@ -22,18 +22,20 @@ struct block {
     unsigned char tag; /* what all its bytes hold */
 };
 
-/* By the numbers of pages. */
+/* By the numbers of pages. What is said of a run stands at its first page. */
 static struct {
-    uint64_t (*words)[MAP_WORDS]; /* bit: the word belongs to a live block */
-    int *blocks;                  /* live, in the page */
-    int peak;                     /* pages in use, at most */
+    uint64_t *words; /* MAP_WORDS a page; bit: the word belongs to a live block */
+    int *blocks;     /* live, in the page or run */
+    int span;        /* the highest number of a page in use, plus 1 */
 } model;
 
 static void page_got(const kma_page_t *page)
 {
-    assert_int_equal(model.blocks[page->id], 0);
-    if (pages_in_use() > model.peak)
-        model.peak = pages_in_use();
+    int end = page->id + page->size / PAGESIZE;
+    for (int i = page->id; i < end; i++)
+        assert_int_equal(model.blocks[i], 0);
+    if (end > model.span)
+        model.span = end;
 }
 
 static void page_freed(const kma_page_t *page)
@@ -49,9 +51,9 @@ static void open_model(int pages, bool poison)
     assert_int_equal(pool_open(pages), 0);
     free(model.words);
     free(model.blocks);
-    model.words = calloc((size_t)pages, sizeof *model.words);
+    model.words = calloc((size_t)pages * MAP_WORDS, sizeof *model.words);
     model.blocks = calloc((size_t)pages, sizeof *model.blocks);
-    model.peak = 0;
+    model.span = 0;
     assert_non_null(model.words);
     assert_non_null(model.blocks);
     pool_set_observer(&observer);
@@ -67,7 +69,7 @@ static void assert_sound(void)
 /* Turns the bits of a block over; they must all be as they should. */
 static void turn_words(const struct block *block, const kma_page_t *page, bool live)
 {
-    uint64_t *words = model.words[page->id];
+    uint64_t *words = model.words + (size_t)page->id * MAP_WORDS;
     int first = (int)(block->ptr - (char *)page->ptr) / WORD;
     int end = first + (block->size + WORD - 1) / WORD;
     while (first < end) {
@@ -90,7 +92,8 @@ static bool request(struct block *block, int size)
         return FALSE;
     const kma_page_t *page = pool_page_of(ptr);
     if (page == NULL || pool_page_of(ptr + size - 1) != page)
-        fail_msg("block %p of %d bytes is not inside a held page", (void *)ptr, size);
+        fail_msg("block %p of %d bytes is not inside a held page or run", (void *)ptr,
+                 size);
     assert_int_equal((uintptr_t)ptr % WORD, 0);
     *block = (struct block){ptr, size, ++tags};
     turn_words(block, page, TRUE);
@@ -280,7 +283,7 @@ static void script_frees(uint64_t *seed, bool even_only)
 
 enum mode { RECORD, ONCE, FOR_GOOD, FOR_HALF };
 
-/* Plays the script; the call `fail_from` of get_page fails, and, unless it is to fail
+/* Plays the script; the call `fail_from` for pages fails, and, unless it is to fail
  * once, all those after it, for good or for half of the script. Returns how many
  * requests got nothing. Each of these leaves everything as it was: when the one that
  * failed is made once more, all goes on as if it had not been. */
@@ -318,14 +321,15 @@ static int play_script(enum mode mode, long fail_from)
     return refusals;
 }
 
-/* Plays the script with every one of its get_page calls failing, then in pools of just
- * its peak of pages and of one less. */
+/* Plays the script with every one of its calls for pages failing, then in pools that end
+ * with the last page it used, which for single pages is its peak of pages, and a page
+ * before. */
 static void check_out_of_pages(void)
 {
     open_model(2 * script.slots + 64, TRUE);
     assert_int_equal(play_script(RECORD, LONG_MAX), 0);
     long calls = page_calls.calls;
-    int peak = model.peak;
+    int span = model.span;
     assert_true(calls > 1);
     pool_set_poison(0);
     /* kma_dummy has as many calls as requests, and all are alike: some will do. */
@@ -336,9 +340,9 @@ static void check_out_of_pages(void)
         assert_true(n > 1 || refusals == script.slots);
         play_script(FOR_HALF, n);
     }
-    open_model(peak, FALSE);
+    open_model(span, FALSE);
     assert_int_equal(play_script(RECORD, LONG_MAX), 0);
-    open_model(peak - 1, FALSE);
+    open_model(span - 1, FALSE);
     play_script(FOR_GOOD, LONG_MAX); /* may do without one that a free asked for */
     assert_true(page_calls.failed > 0);
 }

@@ -1,5 +1,5 @@
-/* test_records.c - the table of page records, kma_page_records.h, over a page source
- * of this test's own. The table looks at a data page's address only, so data pages
+/* test_records.c - the table of page records, kma_page_records.h, and the radix tree in
+ * it, kma_radix.h, over a page source of this test's own. The table looks at a data page's address only, so data pages
  * have made-up addresses, the first and the last page of the address space among
  * them; control pages are real, and filled with rubbish. */
 
@@ -23,9 +23,9 @@ static_assert(LEAF_RECORDS == 4, "the counts below take four records to a leaf")
 
 enum {
     PAGE_BITS = LOG2_FLOOR(PAGESIZE),
-    NUMBER_BITS = ADDRESS_BITS - PAGE_BITS,
+    NUMBER_BITS = RADIX_NUMBER_BITS - PAGE_BITS,
     LEAF_NUMBER_BITS = NUMBER_BITS - LEAF_BITS,
-    MAX_HEIGHT = (LEAF_NUMBER_BITS + TABLE_BITS - 1) / TABLE_BITS,
+    MAX_HEIGHT = (LEAF_NUMBER_BITS + RADIX_BITS - 1) / RADIX_BITS,
     MOST = 400 /* data pages at a time */
 };
 
@@ -134,8 +134,8 @@ static int control_pages(const uintptr_t *number, int count)
         int distinct = 0;
         for (int i = 0; i < count; i++) {
             int j = 0;
-            while (prefix_above(number[j] / LEAF_RECORDS, level) !=
-                   prefix_above(number[i] / LEAF_RECORDS, level))
+            while (radix_prefix(number[j] / LEAF_RECORDS, level) !=
+                   radix_prefix(number[i] / LEAF_RECORDS, level))
                 j++;
             distinct += j == i;
         }
@@ -192,8 +192,8 @@ static void test_heights(void **state)
 {
     (void)state;
     for (int height = 1; height <= MAX_HEIGHT; height++) {
-        int lowest = LEAF_BITS + TABLE_BITS * (height - 1);
-        for (int bit = lowest; bit < lowest + TABLE_BITS && bit < NUMBER_BITS; bit++) {
+        int lowest = LEAF_BITS + RADIX_BITS * (height - 1);
+        for (int bit = lowest; bit < lowest + RADIX_BITS && bit < NUMBER_BITS; bit++) {
             const uintptr_t near = 3, far = near | (uintptr_t)1 << bit;
             for (int turn = 0; turn < 4; turn++) {
                 uintptr_t first = turn & 1 ? far : near, second = near ^ far ^ first;
@@ -202,13 +202,13 @@ static void test_heights(void **state)
                 assert_int_equal(source.control, 2);
                 add(second)->stamp = second == far;
                 assert_int_equal(source.control, 1 + 2 * height);
-                assert_int_equal(page_table()->height, height);
+                assert_int_equal(page_table()->leaves.height, height);
                 assert_int_equal(audit(), 0);
                 assert_int_equal(find(near)->stamp, 0);
                 assert_int_equal(find(far)->stamp, 1);
                 drop(goes);
                 assert_int_equal(source.control, 2);
-                assert_int_equal(page_table()->height, 1);
+                assert_int_equal(page_table()->leaves.height, 1);
                 assert_int_equal(audit(), 0);
                 assert_int_equal(find(stays)->stamp, stays == far);
                 drop(stays);
@@ -232,7 +232,7 @@ static void test_ends(void **state)
             assert_int_equal(find(number[j])->stamp, 100 + j);
         assert_int_equal(audit(), 0);
     }
-    assert_int_equal(page_table()->height, MAX_HEIGHT);
+    assert_int_equal(page_table()->leaves.height, MAX_HEIGHT);
     for (int i = COUNT - 1; i >= 0; i--) {
         drop(number[i]);
         assert_int_equal(source.control, control_pages(number, i));
@@ -261,6 +261,18 @@ static uintptr_t random_number(uint64_t *seed)
         if (i == model.count)
             return (uintptr_t)number;
     }
+}
+
+/* Any leaf number may be looked up: one without a leaf is not found, be there nodes on
+ * the way to it or not. */
+static void check_any(uint64_t *seed)
+{
+    uintptr_t leaf_number = random_number(seed) / LEAF_RECORDS;
+    int i = 0;
+    while (i < model.count && model.number[i] / LEAF_RECORDS != leaf_number)
+        i++;
+    void *leaf = i < model.count ? BASEADDR(find(model.number[i])) : NULL;
+    assert_ptr_equal(radix_find(&page_table()->leaves, leaf_number), leaf);
 }
 
 static void check_model(void)
@@ -308,6 +320,8 @@ static void test_random(void **state)
                 model_add(random_number(&seed), (unsigned)step);
             else
                 model_drop(random_between(&seed, 0, model.count - 1));
+            for (int i = 0; i < 20 && root != NULL; i++)
+                check_any(&seed);
             if (step % 50 == 0)
                 check_model();
         }
@@ -361,63 +375,103 @@ static void test_no_page(void **state)
     assert_int_equal(most_calls, 1 + (MAX_HEIGHT - 1) + (MAX_HEIGHT - 1) + 1);
 }
 
-/* Each invariant broken on purpose, and how many complaints that makes. */
-static void test_audit(void **state)
+/* Where every look-up may go wrong: an empty tree, one whose prefix or height differs,
+ * a slot without a node, a node without a value. */
+static void test_find(void **state)
 {
     (void)state;
-    const uintptr_t far = (uintptr_t)1 << (LEAF_BITS + TABLE_BITS);
+    const uintptr_t last = UINTPTR_MAX / PAGESIZE / LEAF_RECORDS;
+    const uintptr_t beside = RADIX_SLOTS; /* the leaf number after the last of a node */
     assert_true(root_open(sizeof(struct state)));
-    page_table()->height = 1;
-    /* T1: the top has no slot in use. T4: a root and no data page. */
-    assert_int_equal(audit(), 2);
+    const struct radix *leaves = &page_table()->leaves;
+    assert_null(radix_find(leaves, 0));
+    assert_null(radix_find(leaves, last));
+    root_close_if_idle();
+
+    add(0);
+    leaves = &page_table()->leaves;
+    assert_ptr_equal(radix_find(leaves, 0), BASEADDR(find(0)));
+    assert_null(radix_find(leaves, 1));
+    assert_null(radix_find(leaves, beside));
+    assert_null(radix_find(leaves, last));
+    add(beside * LEAF_RECORDS);
+    assert_ptr_equal(radix_find(leaves, 0), BASEADDR(find(0)));
+    assert_ptr_equal(radix_find(leaves, beside), BASEADDR(find(beside * LEAF_RECORDS)));
+    assert_null(radix_find(leaves, beside + 1));
+    assert_null(radix_find(leaves, 2 * beside));
+    assert_null(radix_find(leaves, last));
+    drop(0);
+    assert_null(radix_find(leaves, 0));
+    assert_non_null(radix_find(leaves, beside));
+    drop(beside * LEAF_RECORDS);
+}
+
+/* Each invariant of the tree broken on purpose, and how many complaints that makes. */
+static void test_tree_audit(void **state)
+{
+    (void)state;
+    const uintptr_t far = (uintptr_t)1 << (LEAF_BITS + RADIX_BITS);
+    add(0);
+    struct radix *leaves = &page_table()->leaves;
+    assert_int_equal(audit(), 0);
+    leaves->top.used++; /* R1 */
+    assert_int_equal(audit(), 1);
+    leaves->top.used--;
+    assert_true(radix_raise(leaves)); /* R2 */
+    assert_int_equal(audit(), 1);
+    radix_lower(leaves);
+    assert_int_equal(audit(), 0);
+
+    add(far);
+    struct radix_node *node = leaves->top.slot[1];
+    assert_int_equal(audit(), 0);
+    node->used++; /* R1 for a node that is not the top */
+    assert_int_equal(audit(), 1);
+    node->used--;
+    void *leaf = node->slot[0];
+    node->slot[0] = NULL;
+    node->used = 0; /* R1: a node with nothing in it, counted right */
+    assert_int_equal(audit(), 1);
+    node->slot[0] = leaf;
+    node->used = 1;
+    assert_int_equal(audit(), 0);
+    drop(far);
+    drop(0);
+}
+
+static void test_table_audit(void **state)
+{
+    (void)state;
+    assert_true(root_open(sizeof(struct state)));
+    page_table()->leaves.height = 1;
+    assert_int_equal(audit(), 1); /* T3: a root and no data page */
     root_close_if_idle();
 
     add(0);
     struct page_record *record = add(1);
-    struct page_table *table = page_table();
     struct table_leaf *leaf = BASEADDR(record);
     assert_int_equal(audit(), 0);
     leaf->used++; /* T1 */
     assert_int_equal(audit(), 1);
     leaf->used--;
-    table->top.used++; /* T1 */
-    assert_int_equal(audit(), 1);
-    table->top.used--;
-    assert_true(table_raise(table)); /* T2 */
-    assert_int_equal(audit(), 1);
-    table_lower(table);
-    assert_int_equal(audit(), 0);
-    table->pages++; /* T3 */
-    assert_int_equal(audit(), 1);
-    table->pages--;
-    table->prefix++; /* T3, both records */
+    page_table()->leaves.prefix++; /* T2, both records */
     assert_int_equal(audit(), 2);
-    table->prefix--;
+    page_table()->leaves.prefix--;
     kma_page_t *page = record->page;
-    record->page = NULL; /* T1 for the leaf, T3 for the sum */
-    assert_int_equal(audit(), 2);
-    leaf->record[2].page = page; /* T3: in use, and not where its address says */
+    record->page = NULL; /* T1 */
+    assert_int_equal(audit(), 1);
+    leaf->record[2].page = page; /* T2: in use, and not where its address says */
     assert_int_equal(audit(), 1);
     leaf->record[2].page = NULL;
     record->page = page;
-    assert_int_equal(audit(), 0);
-
-    add(far);
-    struct table_node *node = table->top.slot[1];
-    struct table_leaf *far_leaf = node->slot[0];
-    assert_int_equal(audit(), 0);
-    node->used++; /* T1 for a node that is not the top */
+    kma_page_t *first = leaf->record[0].page;
+    leaf->record[0].page = record->page = NULL;
+    leaf->used = 0; /* T1: a leaf with nothing in it, counted right */
     assert_int_equal(audit(), 1);
-    node->used--;
-    page = far_leaf->record[0].page;
-    far_leaf->record[0].page = NULL;
-    far_leaf->used = 0;
-    table->pages--; /* T1: a leaf with nothing in it, counted right */
-    assert_int_equal(audit(), 1);
-    far_leaf->record[0].page = page;
-    far_leaf->used = 1;
-    table->pages++;
-    drop(far);
+    leaf->record[0].page = first;
+    record->page = page;
+    leaf->used = 2;
+    assert_int_equal(audit(), 0);
     drop(0);
     drop(1);
     assert_int_equal(audit(), 0);
@@ -428,10 +482,11 @@ static void test_audit(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TABLE_TEST(test_one_page), TABLE_TEST(test_neighbours),
-        TABLE_TEST(test_heights),  TABLE_TEST(test_ends),
-        TABLE_TEST(test_random),   TABLE_TEST(test_no_page),
-        TABLE_TEST(test_audit),
+        TABLE_TEST(test_one_page),    TABLE_TEST(test_neighbours),
+        TABLE_TEST(test_heights),     TABLE_TEST(test_ends),
+        TABLE_TEST(test_random),      TABLE_TEST(test_no_page),
+        TABLE_TEST(test_find),        TABLE_TEST(test_tree_audit),
+        TABLE_TEST(test_table_audit),
     };
     return cmocka_run_group_tests_name("page records", tests, NULL, NULL);
 }

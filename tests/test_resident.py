@@ -75,7 +75,7 @@ class Samples(ResidentTest):
         self.assertEqual(figures["peak_page_bytes"], peak)
         self.assertEqual(figures["pages"], {
             "requested": 0, "freed": 0, "in_use_at_end": 0,
-            "peak": -(-peak // figures["page_size"])})
+            "peak": -(-peak // figures["page_size"]), "span": 0})
         moments = [sample[1:] for sample in samples if sample[1] > 0]
         penalty = sum(held / live - 1 for live, held in moments) / len(moments)
         self.assertAlmostEqual(figures["penalty"], penalty, places=6)

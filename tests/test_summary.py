@@ -16,7 +16,7 @@ class Json(DriverTest):
         "program": str, "algorithm": str, "version": str, "mode": str, "trace": str,
         "events": int, "page_size": int, "max_pages": int,
         "memory_source": str, "samples": (int, type(None)),
-        "pages": {"requested", "freed", "in_use_at_end", "peak"},
+        "pages": {"requested", "freed", "in_use_at_end", "peak", "span"},
         "peak_requested_bytes": int, "peak_page_bytes": int,
         "utilization_at_peak": (int, float), "utilization_mean": (int, float),
         "penalty": (int, float),
@@ -76,13 +76,23 @@ class Json(DriverTest):
         self.assertEqual(figures["max_pages"], 77)
         self.assertEqual((figures["memory_source"], figures["samples"]), ("pages", None))
 
+    def test_the_span_is_the_least_pool(self):
+        self.write("t", trace_text("REQUEST 0 8"))
+        page = self.figures("broken_in_runs", "t")["page_size"]
+        # A page alone, and a run of four that must be aligned.
+        self.write("t", trace_text(f"REQUEST 0 {page - 8}", "REQUEST 1 8"))
+        for pages in (8, 100):
+            figures = self.figures("broken_in_runs", "--max-pages", str(pages), "t")
+            self.assertEqual((figures["pages"]["peak"], figures["pages"]["span"]), (5, 8))
+
     def test_memory_figures(self):
         self.write("t", trace_text("REQUEST 0 100", "REQUEST 1 50", "FREE 0",
                                    "REQUEST 0 10", "FREE 1"))
         figures = self.figures("kma_dummy", "t")
         page = figures["page_size"]
         self.assertEqual(figures["pages"], {"requested": 3, "freed": 2,
-                                            "in_use_at_end": 1, "peak": 2})
+                                            "in_use_at_end": 1, "peak": 2,
+                                            "span": 2})
         self.assertEqual(figures["peak_requested_bytes"], 150)
         self.assertEqual(figures["peak_page_bytes"], 2 * page)
         # The first event with two pages has 150 bytes, a later one 60.
