@@ -28,6 +28,28 @@ int kma_audit(void) __attribute__((weak));
  * split into internal (inside the block) and external (around blocks). */
 kma_size_t kma_block_size(kma_size_t size) __attribute__((weak));
 
+/* Optional. Frees like kma_free, but only after it has made sure that ptr is a block,
+ * whatever ptr is and whatever clients wrote into their blocks. Anything else changes
+ * nothing and has an answer of its own. What an address in a page was is forgotten when
+ * the page goes back to the page source, which is when nothing in it is live: then, and
+ * while nothing at all is live, any address in it is KMA_FREE_UNKNOWN. */
+enum kma_free_result {
+    KMA_FREED = 0,
+    KMA_FREE_NULL,    /* a null pointer */
+    KMA_FREE_UNKNOWN, /* an address that was never returned */
+    KMA_FREE_INSIDE,  /* an address inside a live block, or inside its control data */
+    KMA_FREE_TWICE    /* a block that was freed already */
+};
+
+int kma_try_free(void *ptr) __attribute__((weak));
+
+/* Optional. Makes the block at ptr, from kma_malloc or kma_realloc, one of `size` bytes,
+ * and returns where it is then: in place where there is room, otherwise at a new place,
+ * with its contents up to the lesser of both sizes. ptr NULL: kma_malloc(size). NULL
+ * where kma_malloc(size) would be NULL, size <= 0 included; the old block is then as it
+ * was. A block that gets smaller never moves, and that never fails. */
+void *kma_realloc(void *ptr, kma_size_t size) __attribute__((weak));
+
 /* Provided by the client: prints both strings on stderr and ends the run. */
 void error(char *message, char *arg);
 
