@@ -28,6 +28,8 @@ import measure
 # given in between that begins like it (valgrind 3.19): hence the question mark.
 EACH_CALL = ["--toggle-collect=kma_malloc", "--dump-after=kma_malloc",
              "--toggle-collect=?ma_free", "--dump-after=?ma_free", "--combine-dumps=yes"]
+# Collecting is turned over on the way in and on the way out: these cost nothing then.
+NO_PAGES = ["--toggle-collect=get_page", "--toggle-collect=free_page"]
 ALL_CALLS = ["--toggle-collect=kma_malloc", "--toggle-collect=kma_free"]
 
 # A part costs time for all code that was ever executed, most of it to start the program.
@@ -48,7 +50,8 @@ NO_VALGRIND = measure.Passing("valgrind is not installed (analysis/need valgrind
 NO_FIGURES = {"count": 0, "mean": None, "p50": None, "worst": None, "worst_event": None,
               "worst_size": None, "worst_line": None}
 
-Call = collections.namedtuple("Call", "event command size")  # events counted from 0
+# The event is counted from 0; pages are those got, less those given back.
+Call = collections.namedtuple("Call", "event command size pages")
 
 
 @dataclasses.dataclass
@@ -138,9 +141,9 @@ def calls_of(program, trace, folder, preload, max_pages):
     if failure is not None:
         return None, failure
     with open(path, encoding="ascii") as file:
-        words = (line.split(maxsplit=3) for line in file)
-        return [Call(int(index) - 1, command, int(size))
-                for index, command, size, _ in words], None
+        words = (line.split(maxsplit=5) for line in file)
+        return [Call(int(index) - 1, command, int(size), int(got) - int(freed))
+                for index, command, size, got, freed, _ in words], None
 
 
 def _parts(program, trace, folder, options, preload, max_pages):
@@ -151,16 +154,18 @@ def _parts(program, trace, folder, options, preload, max_pages):
     return reader.parts, failure
 
 
-def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
-    """Returns (Counts, None) or (None, why there are none)."""
+def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES, pages=True):
+    """Returns (Counts, None) or (None, why there are none). Without `pages`, what get_page and
+    free_page take is left out."""
+    each_call = EACH_CALL if pages else EACH_CALL + NO_PAGES
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         calls, failure = calls_of(program, trace, folder, preload, max_pages)
         if failure is not None:
             return None, failure
         run = (without_debug_information(program, folder), trace, folder)
-        parts, failure = _parts(*run, [*EACH_CALL, WHEN_TOLD], preload, max_pages)
+        parts, failure = _parts(*run, [*each_call, WHEN_TOLD], preload, max_pages)
         if failure is None and calls and not parts:
-            parts, failure = _parts(*run, EACH_CALL, preload, max_pages)
+            parts, failure = _parts(*run, each_call, preload, max_pages)
     if failure is not None:
         return None, failure
     # Behind those of the trace come the frees of what it left.

@@ -101,9 +101,9 @@ def _styled(text, code, colours):
     return f"\033[{code}m{text}\033[0m" if colours else text
 
 
-def text_table(columns, rows, colours=False):
+def text_table(columns, rows, colours=False, first="algorithm"):
     """Lines for a terminal. A failed row says so in place of its figures."""
-    headings = [("algorithm").split("\n")] + [c.heading.split("\n") for c in columns]
+    headings = [[first]] + [c.heading.split("\n") for c in columns]
     height = max(map(len, headings))
     headings = [[""] * (height - len(lines)) + lines for lines in headings]
     cells = {id(row): [c.cell(row.summary) for c in columns]
