@@ -3,7 +3,7 @@
 # ---- settings: give them on the command line, as in `make PAGESIZE=4096 test`
 
 # The algorithms, each in kma_<name>.c. A new one needs its name here and nothing else.
-ALGORITHMS = dummy rm rm_best rm_worst bud lzbud p2fl mck2
+ALGORITHMS = dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf
 
 # The algorithm that enters the competition.
 COMPETITION = KMA_MCK2
@@ -180,6 +180,11 @@ icount: ## instructions of every malloc and free, on every trace: mean and worst
 	@$(PYTHON) analysis/icount --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--traces "$(strip $(TRACES))"
 
+bound: ## hold the bound in instructions that kma_tlsf.c states against every call of every trace
+	@$(NEED) $(CC) python3 valgrind $(if $(M32),valgrind32)
+	@$(MAKE) -s --no-print-directory executables
+	@$(PYTHON) analysis/bound --bin $(BUILD)
+
 claims: ## what the literature says of these algorithms, and what is measured here
 	@$(NEED) $(CC) python3 valgrind $(if $(M32),valgrind32)
 	@$(MAKE) -s --no-print-directory executables
@@ -188,17 +193,17 @@ claims: ## what the literature says of these algorithms, and what is measured he
 
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze report scoreboard bench icount claims
+.PHONY: analyze need-analyze report scoreboard bench icount bound claims
 
 # ---- testing
 
-WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2
+WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf
 C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_compact $(BUILD)/test_latency \
 	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%)
 PYTHON_TESTS = $(wildcard tests/test_*.py)
 TRACE_READER = compact input text trace zstd
 TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
-INJECT = -Wl,--wrap=get_page
+INJECT = -Wl,--wrap=get_page,--wrap=get_pages
 
 # The broken allocators that the driver has to catch, by the names in the file.
 BROKEN = $(shell sed -n '/^enum fault/,/^}/s/^    \([a-z_]*\),.*/\1/p' tests/broken.c 2>/dev/null)

@@ -24,6 +24,7 @@
 #include "driver/replay.h"
 #include "driver/resident.h"
 #include "driver/run.h"
+#include "driver/slabinfo.h"
 #include "driver/summary.h"
 #include "driver/trace.h"
 
@@ -52,7 +53,7 @@ static enum trace_use use_of(const struct options *options)
         if (i != DATA_FILE && options->paths[i] != NULL && !options->read_only)
             return TRACE_HELD;
     }
-    if (options->resident)
+    if (options->resident || options->slabinfo)
         return TRACE_HELD;
     bool once = !options->competition || options->calls_only || options->read_only;
     return once ? TRACE_ONCE : TRACE_AGAIN;
@@ -147,7 +148,7 @@ static void measure(const struct task *task, struct results *results)
     if (task->file[HEAPMAP_FILE] != NULL)
         heapmap_write(&results->pages, trace, task->blocks, task->file[HEAPMAP_FILE]);
     if (timed) {
-        pool_warm(results->pages.peak_pages);
+        pool_warm(results->pages.span);
         replay_pin();
         results->time =
             replay_timed(trace, task->blocks, task->options->passes, details);
@@ -192,6 +193,8 @@ static void play(const struct task *task)
     }
     if (!task->options->competition)
         check(task, data);
+    if (task->options->slabinfo)
+        slabinfo_print(task->trace, task->blocks, task->options->slabinfo_after);
     measure(task, &results);
     write_figures(task, &results);
     latency_release(&results.latency);
@@ -214,6 +217,8 @@ int main(int argc, char **argv)
         run_note("this algorithm has no kma_audit: nothing is audited");
         options.audit_every = 0;
     }
+    if (options.slabinfo)
+        slabinfo_prepare(program, &trace, &options.slabinfo_after);
     run_replays(trace_has_lines(&trace));
     struct blocks blocks = {0};
     struct task task = {

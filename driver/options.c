@@ -38,6 +38,7 @@ enum {
     CALLS_ONLY,
     READ,
     RESIDENT,
+    SLABINFO,
     HELP,
     VERSION,
 };
@@ -57,6 +58,7 @@ static const struct option long_options[] = {
     {"calls-only", no_argument, NULL, CALLS_ONLY},
     {"read", no_argument, NULL, READ},
     {"resident", no_argument, NULL, RESIDENT},
+    {"slabinfo", optional_argument, NULL, SLABINFO},
     {"help", no_argument, NULL, HELP},
     {"version", no_argument, NULL, VERSION},
     {0},
@@ -104,7 +106,10 @@ static _Noreturn void print_help(const char *program)
         "  --heapmap FILE   write how full the pages are as the trace goes on\n"
         "  --resident       memory figures from the resident set of the process, not\n"
         "                   the pool's pages: for allocators with their own memory;\n"
-        "                   the data file then has a line for each event looked at\n"
+        "                   the data file then has a line for each event looked at\n");
+    run_print(
+        "  --slabinfo[=N]   print the object caches of kma_slab after event N (the\n"
+        "                   last), in the columns of /proc/slabinfo\n"
         "  --calls-only     make the calls of the trace once and nothing else, for\n"
         "                   profilers\n"
         "  --read           read the trace, replay nothing, and say how long it\n"
@@ -195,6 +200,12 @@ static void read_option(struct options *options, char **argv, int result)
     case RESIDENT:
         options->resident = true;
         break;
+    case SLABINFO:
+        options->slabinfo = true;
+        if (optarg != NULL)
+            options->slabinfo_after =
+                (uint64_t)number(program, "slabinfo", optarg, 1, LONG_MAX);
+        break;
     case HELP:
         print_help(program);
     case VERSION:
@@ -257,6 +268,7 @@ static void refuse_idle_options(struct options *options, const char *program)
     refuse_if(options->audit_every != 0 && !checks, "audit", where, program);
     refuse_if(options->passes != 0 && !replays, "passes", where, program);
     refuse_if(options->resident && !replays, "resident", where, program);
+    refuse_if(options->slabinfo && !replays, "slabinfo", where, program);
 }
 
 void options_read(struct options *options, int argc, char **argv)

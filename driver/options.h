@@ -3,6 +3,7 @@
 #define KMA_DRIVER_OPTIONS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* The files that a run can write. */
 enum file { DATA_FILE, JSON_FILE, LATENCY_FILE, HEAPMAP_FILE, OPERATIONS_FILE, FILES };
@@ -12,6 +13,8 @@ struct options {
     bool calls_only;
     bool read_only;
     bool resident; /* memory figures are those of the resident set */
+    bool slabinfo;
+    uint64_t slabinfo_after; /* the number of an event, from 1; 0: the last */
     const char *trace_path;
     const char *paths[FILES]; /* NULL: not written */
     long audit_every;         /* events; 0: no audit */

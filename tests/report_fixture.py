@@ -22,7 +22,8 @@ import results  # noqa: E402
 import series  # noqa: E402
 from measure import trace_name  # noqa: E402
 
-ALGORITHMS = ("dummy", "rm", "rm_best", "rm_worst", "bud", "lzbud", "p2fl", "mck2")
+ALGORITHMS = ("dummy", "rm", "rm_best", "rm_worst", "bud", "lzbud", "p2fl", "mck2", "slab", "bt",
+              "tlsf")
 LIVE = (1_000, 10_000, 100_000)
 PAGE_SIZE = 8192
 

@@ -256,6 +256,17 @@ class MaxPages(DriverTest):
         self.assertEqual(figures["pages"]["peak"], 3)
         self.assertEqual(figures["peak_page_bytes"], figures["page_size"])
 
+    def test_pages_that_are_no_run(self):
+        figures = self.run_driver("kma_dummy", "--no-output", "--json", "-", "t").stdout
+        large = json.loads(figures)["page_size"] - 8
+        self.write("u", trace_text(f"REQUEST 0 {large}", f"REQUEST 1 {large}", "REQUEST 2 64"))
+        for mode in ("--correctness", "--competition"):
+            self.assertIn("Test: PASS",
+                          self.passes("broken_in_runs", mode, "--max-pages", "8", "u"))
+            self.assertEqual(self.fails("broken_in_runs", mode, "--max-pages", "7", "u"),
+                             "u:4: out of pages at this event: no run of 4 is left, 2 of 7 "
+                             "pages in use, request of 64 bytes")
+
     def test_leaves_no_data_file(self):
         self.fails("kma_dummy", "--max-pages", "3", "t")
         self.assertEqual(self.files(), ["t"])
@@ -293,6 +304,14 @@ class BrokenAllocators(DriverTest):
                           rf"while freeing id 1 {BLOCK}",
         "request_frees": rf"t:3: page 0 \(0x[0-9a-f]+\) is freed though id 0 {OTHER} "
                          r"lies in it",
+        "straddle_run": rf"t:3: id 1 {BLOCK} runs over the end of its page at 0x[0-9a-f]+",
+        "free_used_run": r"t:6: the run from page 0 \(0x[0-9a-f]+\) is freed though id 2 "
+                         r"\(64 bytes at 0x[0-9a-f]+, requested in line 4\) lies in it, "
+                         rf"while freeing id 1 {BLOCK}",
+        "double_free_run": r"t:7: free_pages\(0x[0-9a-f]+\): that is free already, "
+                           rf"while freeing id 1 {BLOCK}",
+        "run_as_page": r"t:6: free_page\(0x[0-9a-f]+\): that is a run: free_pages gives "
+                       rf"it back, while freeing id 1 {BLOCK}",
         "lazy_null": r"t:3: NULL for id 1, 1000 bytes, which must be served: 1 of \d+ "
                      r"pages in use",
         "unsound": r"t:3: kma_audit finds 2 broken invariants after this event",
@@ -311,7 +330,7 @@ class BrokenAllocators(DriverTest):
     def test_each_fault(self):
         for fault, expected in self.EXPECTED.items():
             with self.subTest(fault=fault):
-                events = self.LAST if fault == "double_free_page" else self.EVENTS
+                events = self.LAST if fault.startswith("double_free") else self.EVENTS
                 self.write("t", trace_text(*events))
                 self.write("kma_output.dat", "older")
                 line = self.fails(f"broken_{fault}", "--audit", "t")
@@ -323,6 +342,21 @@ class BrokenAllocators(DriverTest):
         for events in (self.EVENTS, self.LAST, simple_events(2000)):
             self.write("t", trace_text(*events))
             self.assertIn("Test: PASS", self.passes("broken_nothing", "--audit", "t"))
+
+    def test_a_block_may_cross_pages_within_a_run(self):
+        for events in (self.EVENTS, self.LAST, simple_events(2000)):
+            self.write("t", trace_text(*events))
+            self.assertIn("Test: PASS", self.passes("broken_in_runs", "--audit", "t"))
+
+    def test_where_a_run_ends(self):
+        self.write("t", trace_text(*self.EVENTS))
+        for fault, pages in (("straddle", 1), ("straddle_run", 4)):
+            line = self.fails(f"broken_{fault}", "t")
+            start, end = re.search(r" at 0x(\w+), .* at 0x(\w+)$", line).groups()
+            self.assertEqual(int(end, 16) - int(start, 16), 8)
+            self.passes("broken_nothing", "--no-output", "--json", "j", "t")
+            size = json.loads(self.read("j"))["page_size"]
+            self.assertEqual(int(end, 16) % (pages * size), 0)
 
     def test_faults_in_a_block_never_freed(self):
         self.write("t", trace_text("REQUEST 0 64", f"REQUEST 1 {FAULT_SIZE}"))
@@ -361,7 +395,8 @@ class CommandLine(DriverTest):
         self.assertTrue(text.startswith("Usage: "))
         for option in ("--correctness", "--competition", "--output", "--no-output",
                        "--audit", "--max-pages", "--passes", "--json", "--latency",
-                       "--operations", "--heapmap", "--resident", "--calls-only",
+                       "--operations", "--heapmap", "--resident", "--slabinfo",
+                       "--calls-only",
                        "--help", "--version"):
             self.assertIn(f"  {option}", text)
         self.assertLessEqual(max(map(len, text.splitlines()[1:])), 80)

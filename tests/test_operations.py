@@ -11,7 +11,7 @@ from driver_case import program, trace_text, simple_events, DriverTest
 from shared import ROOT
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
 MIN_BLOCK = 32  # of the buddy systems
 
 
@@ -36,6 +36,13 @@ class Operations(OperationsTest):
                                          "3 REQUEST 30 1 0 - - -\n"
                                          "5 FREE 10 0 1 - - -\n"
                                          "6 FREE 30 0 1 - - -\n")
+
+    def test_a_run_is_all_its_pages(self):
+        self.write("t", trace_text("REQUEST 0 10", "FREE 0"))
+        self.passes("broken_in_runs", "--operations", "o", "--json", "j", "t")
+        self.assertEqual(self.read("o"), "1 REQUEST 10 4 0 - - -\n2 FREE 10 0 4 - - -\n")
+        self.assertEqual(json.loads(self.read("j"))["pages"], {
+            "requested": 4, "freed": 4, "in_use_at_end": 0, "peak": 4, "span": 4})
 
     def test_the_same_lines_as_the_latency_file(self):
         self.write("t", trace_text("REQUEST 0 100000", "FREE 0", *(

@@ -137,7 +137,8 @@ class Case(unittest.TestCase):
 
 
 class Usual(Case):
-    NAMES = ["dummy", "rm", "rm_best", "rm_worst", "bud", "lzbud", "p2fl", "mck2"]
+    NAMES = ["dummy", "rm", "rm_best", "rm_worst", "bud", "lzbud", "p2fl", "mck2", "slab", "bt",
+             "tlsf"]
     REFERENCES = ["libc", "jemalloc", "mimalloc", "tcmalloc"]
 
     def series(self):
