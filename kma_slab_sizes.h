@@ -81,11 +81,13 @@ static void class_table_init(struct class_table *table)
 {
     for (int size_class = 0; size_class < CLASSES; size_class++)
         table->grains[size_class] = (uint16_t)(class_bytes(size_class) / GRAIN);
-    int size_class = CLASSES - 1;
-    for (uint32_t grain = PAGESIZE / GRAIN; grain-- > 0;) {
-        while (size_class > 0 && table->grains[size_class - 1] > grain)
-            size_class--;
-        table->class_of_part[part_of(grain)] = (uint8_t)size_class;
+    int size_class = 0;
+    for (uint32_t part = 0; part < ALL_PARTS; part++) {
+        uint32_t shift = part < PARTS ? 0 : part / PARTS - 1;
+        uint32_t grain = (part - shift * PARTS) << shift; /* the least in it */
+        while (table->grains[size_class] <= grain)
+            size_class++;
+        table->class_of_part[part] = (uint8_t)size_class;
     }
 }
 
