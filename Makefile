@@ -217,6 +217,7 @@ need-test:
 	@$(NEED) $(CC) python3 gnuplot valgrind mandoc clang-sanitizers cmocka.h zstd.h \
 		$(if $(M32),cmocka32 valgrind32 zstd32,tracefs)
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
+	@$(NEED) cmocka32 || echo 'make test: nothing is tested with 32 bits' >&2
 test-programs: executables $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o

@@ -114,11 +114,6 @@ static inline struct allocator *allocator(void)
     return root->ptr;
 }
 
-static inline uintptr_t page_number(const void *ptr)
-{
-    return (uintptr_t)ptr / PAGESIZE;
-}
-
 /* The size of the block for a request. */
 static inline unsigned block_for(kma_size_t request)
 {

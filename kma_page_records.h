@@ -65,11 +65,6 @@ static inline struct page_table *page_table(void)
     return root->ptr;
 }
 
-static inline uintptr_t page_number(const void *ptr)
-{
-    return (uintptr_t)ptr / PAGESIZE;
-}
-
 /* The record of the data page in which ptr lies. */
 static inline struct page_record *page_record(const void *ptr)
 {

@@ -57,6 +57,12 @@ struct radix {
 
 static_assert(sizeof(struct radix_node) <= PAGESIZE, "a node fits a page");
 
+/* The number by which maps of pages know the page in which ptr lies. */
+static inline uintptr_t page_number(const void *ptr)
+{
+    return (uintptr_t)ptr / PAGESIZE;
+}
+
 static inline int radix_is_empty(const struct radix *radix)
 {
     return radix->top.used == 0;

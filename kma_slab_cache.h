@@ -193,11 +193,6 @@ static void choose_current(struct kmem_cache *cache)
 
 /* ---- slabs */
 
-static inline uintptr_t page_number(const void *ptr)
-{
-    return (uintptr_t)ptr / PAGESIZE;
-}
-
 /* The slab of an object. */
 static inline struct slab *slab_of(const void *object)
 {

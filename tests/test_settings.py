@@ -39,10 +39,11 @@ class OtherSettings(unittest.TestCase):
         self.check("SANITIZE=address", "OPTIMIZE=-O1")
 
     def test_32_bits(self):
-        need = subprocess.run(["analysis/need", "cmocka32"], cwd=ROOT, check=False,
-                              capture_output=True, text=True)
-        if need.returncode != 0:
-            self.skipTest("32-bit programs cannot be built here: " + need.stderr.strip())
+        tried = subprocess.run(["gcc", "-m32", "-o", os.devnull, "-x", "c", "-", "-lcmocka"],
+                               input="int main(void) { return 0; }", check=False,
+                               capture_output=True, text=True)
+        if tried.returncode != 0:
+            self.skipTest("32-bit programs cannot be built here (analysis/need cmocka32)")
         self.check("M32=1")
 
 
