@@ -70,6 +70,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_bits.h"
 #include "kma_boundary_tags.h"
 #include "kma_count.h"
 #include "kma_list.h"
@@ -128,15 +129,6 @@ static inline unsigned bin_of(unsigned size)
     unsigned granules = size / GRANULE;
     unsigned shift = (unsigned)LOG2_FLOOR(granules | 1 << BIN_BITS) - BIN_BITS;
     return (shift << BIN_BITS) + (granules >> shift);
-}
-
-/* Written out for 32 bits, where compilers would call a function of their library. */
-static inline unsigned lowest_bit(uint64_t bits)
-{
-    if (sizeof(long) == sizeof bits)
-        return (unsigned)__builtin_ctzl((unsigned long)bits);
-    unsigned low = (unsigned)bits, high = (unsigned)(bits >> 32);
-    return (unsigned)(low != 0 ? __builtin_ctz(low) : 32 + __builtin_ctz(high));
 }
 
 static inline void add_free(struct allocator *self, struct tag *tag)

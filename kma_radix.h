@@ -32,8 +32,7 @@
 #include <string.h>
 #include <assert.h>
 #include "kma_page.h"
-
-#define LOG2_FLOOR(n) (31 - __builtin_clz((unsigned)(n)))
+#include "kma_bits.h"
 
 /* Half a page of slots, so that the top node and its owner's state share a page. */
 enum {

@@ -62,6 +62,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_bits.h"
 #include "kma_slab.h"
 #include "kma_slab_cache.h"
 #include "kma_slab_audit.h"
@@ -261,13 +262,6 @@ static void *take_own(int size_class)
     return object;
 }
 
-/* In halves, since for 64 bits a 32-bit machine may need a function of the compiler's. */
-static inline int lowest_bit(uint64_t bits)
-{
-    uint32_t low = (uint32_t)bits;
-    return low != 0 ? __builtin_ctz(low) : 32 + __builtin_ctz((uint32_t)(bits >> 32));
-}
-
 /* An object of the next larger class that has one free. */
 static void *borrow(int size_class, uint32_t most)
 {
@@ -275,7 +269,7 @@ static void *borrow(int size_class, uint32_t most)
     uint64_t larger = state->kmem.serving >> size_class >> 1;
     if (larger == 0)
         return NULL;
-    int lender = size_class + 1 + lowest_bit(larger);
+    int lender = size_class + 1 + (int)lowest_bit(larger);
     uint32_t waste = difference(lender, size_class);
     if (waste > most || state->borrowed[size_class] > most - waste)
         return NULL;

@@ -61,9 +61,8 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page.h"
+#include "kma_bits.h"
 #include "kma_count.h"
-
-#define LOG2_FLOOR(n) (31 - __builtin_clz((unsigned)(n)))
 
 enum {
     GRANULE = 2 * sizeof(void *), /* bytes; all sizes below are in granules */
