@@ -57,7 +57,7 @@ source_of = $(if $(wildcard kma_$1.c),kma_$1.c,kma_$(firstword $(subst _, ,$1)).
 .SECONDARY:
 .DELETE_ON_ERROR:
 
-all: $(PROGRAMS) kma_competition ## build every kma_<algorithm> and kma_competition
+all: $(PROGRAMS) kma_competition $(LIBRARIES) ## build every kma_<algorithm>, libkma_<algorithm>.so and kma_competition
 
 # ---- building
 
@@ -65,10 +65,12 @@ $(BUILD)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(FLAGS) -MMD -MP -c $< -o $@
 
+# The same object file goes into executables and libraries.
+SHARED = -fPIC -fno-semantic-interposition
 define algorithm_rules
 $(BUILD)/kma_$1.o: $(call source_of,$1) Makefile
 	@mkdir -p $$(@D)
-	$$(CC) $$(FLAGS) -MMD -MP -DKMA_$(call upper,$1) -c $$< -o $$@
+	$$(CC) $$(FLAGS) $$(SHARED) -MMD -MP -DKMA_$(call upper,$1) -c $$< -o $$@
 $(BUILD)/kma_$1: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/kma_$1.o
 	$$(CC) $$(FLAGS) $$^ -o $$@
 endef
@@ -85,8 +87,39 @@ $(BUILD)/kma_nothing: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/driv
 	$(CC) $(FLAGS) $^ -o $@
 
 # The executables one types are copies of those of the settings last made.
-$(PROGRAMS) kma_competition: %: $(BUILD)/% FORCE
+$(PROGRAMS) $(LIBRARIES) kma_competition: %: $(BUILD)/% FORCE
 	@cmp -s $< $@ || cp -f $< $@
+
+# ---- the algorithms as the malloc of real programs
+
+# A program with a sanitizer has its malloc, and counts are for a driver that prints them.
+LIBRARIES = $(if $(SANITIZE)$(COUNTED),,$(ALGORITHMS:%=libkma_%.so) libkma.a)
+HOST_PARTS = $(filter-out host/settings.c host/my_malloc.c,$(wildcard host/*.c))
+HOST = $(HOST_PARTS:%.c=$(BUILD)/%.o)
+$(BUILD)/host/%.o: FLAGS += $(SHARED) -fvisibility=hidden -fno-builtin
+define library_rules
+$(BUILD)/host/settings-$1.o: host/settings.c Makefile
+	@mkdir -p $$(@D)
+	$$(CC) $$(FLAGS) -MMD -MP -DKMA_NAME='"$1"' -c $$< -o $$@
+$(BUILD)/libkma_$1.so: $(BUILD)/kma_$1.o $(HOST) $(BUILD)/host/settings-$1.o host/exports.map
+	$$(CC) $$(FLAGS) -shared -Wl,--version-script=host/exports.map \
+		-Wl,-z,nodynamic-undefined-weak $$(filter %.o,$$^) -o $$@
+endef
+$(foreach a,$(ALGORITHMS),$(eval $(call library_rules,$a)))
+
+# my_malloc and my_free for exercises: boundary tags over the break, with small pages, and
+# no other name of ours in the program.
+STATIC_PARTS = kma_bt host/page_map host/page_source host/page_brk host/pages host/my_malloc
+$(BUILD)/static/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(CC) $(FLAGS) -UPAGESIZE -DPAGESIZE=4096 -DKMA_BT -Ihost -MMD -MP -c $< -o $@
+$(BUILD)/libkma.a: $(STATIC_PARTS:%=$(BUILD)/static/%.o)
+	@rm -f $@
+	$(CC) $(if $(M32),-m32) -r -nostdlib -Wl,--force-group-allocation $^ -o $(BUILD)/static/libkma.o
+	objcopy --keep-global-symbol=my_malloc --keep-global-symbol=my_free $(BUILD)/static/libkma.o
+	ar -cr $@ $(BUILD)/static/libkma.o
+
+libraries: $(LIBRARIES) ## build every libkma_<algorithm>.so, to be preloaded into a program
 
 # ---- recording and converting traces
 
@@ -112,7 +145,7 @@ $(BUILD)/capture/librecorder.so: capture/recorder.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(filter-out -fsanitize%,$(FLAGS)) -MMD -MP -fPIC -shared -fno-builtin $< -o $@
 
-.PHONY: capture need-capture
+.PHONY: libraries capture need-capture
 
 # One command from the sources, as a grader compiles: it needs no driver/ when another
 # kma.c has none.
@@ -288,7 +321,7 @@ install: all capture ## install the executables and the manual pages below PREFI
 	install -d '$(DESTDIR)$(PREFIX)/lib/kma'
 	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
 	for t in $(CAPTURE); do install -m 755 capture/$$t '$(DESTDIR)$(PREFIX)/bin/kma-'$$t; done
-	install -m 644 capture/librecorder.so '$(DESTDIR)$(PREFIX)/lib/kma'
+	install -m 644 capture/librecorder.so $(LIBRARIES) host/my_malloc.h '$(DESTDIR)$(PREFIX)/lib/kma'
 	install -m 644 man/kma.1 man/kma-capture.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
 	install -m 644 man/kma-trace.5 '$(DESTDIR)$(PREFIX)/share/man/man5'
 	for p in $(PROGRAMS); do ln -sf kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'$$p.1; done
@@ -301,7 +334,7 @@ uninstall: ## remove what install put there
 format: ## lay the C files out as .clang-format says
 	clang-format -i *.c *.h driver/*.c driver/*.h capture/*.c capture/*.h tests/*.c tests/*.h
 clean: ## remove what was built
-	rm -rf build report $(CAPTURE:%=capture/%) capture/librecorder.so $(PROGRAMS) kma_competition kma_output.dat kma_output.png kma_waste.png \
+	rm -rf build report $(CAPTURE:%=capture/%) capture/librecorder.so $(PROGRAMS) $(ALGORITHMS:%=libkma_%.so) libkma.a kma_competition kma_output.dat kma_output.png kma_waste.png \
 		analysis/__pycache__ tests/__pycache__
 help: ## this list
 	@sed -n 's/^\([a-zA-Z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | \

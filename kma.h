@@ -12,7 +12,8 @@ typedef int kma_size_t;
 #define TRUE 1
 #define FALSE 0
 
-/* `size` bytes, aligned to 8 at least, contents undefined. NULL when size <= 0,
+/* `size` bytes, contents undefined, aligned to 8 at least, and to 16 as long as
+ * kma_block_size() of every size asked for is a multiple of 16. NULL when size <= 0,
  * when size > PAGESIZE - sizeof(void *), and when a page is needed and none is
  * left; the allocator's state is then as if the call had not been made. */
 void *kma_malloc(kma_size_t size);
@@ -28,6 +29,11 @@ int kma_audit(void) __attribute__((weak));
  * split into internal (inside the block) and external (around blocks). */
 kma_size_t kma_block_size(kma_size_t size) __attribute__((weak));
 
+/* Optional. The most bytes that a client may write into the live block at ptr: what
+ * was asked for at least. An algorithm that has it finds out the sizes of blocks itself,
+ * and its kma_free ignores the size it is told. */
+kma_size_t kma_usable_size(const void *ptr) __attribute__((weak));
+
 /* Optional. Frees like kma_free, but only after it has made sure that ptr is a block,
  * whatever ptr is and whatever clients wrote into their blocks. Anything else changes
  * nothing and has an answer of its own. What an address in a page was is forgotten when
@@ -42,6 +48,9 @@ enum kma_free_result {
 };
 
 int kma_try_free(void *ptr) __attribute__((weak));
+
+/* Optional. What kma_try_free would answer; nothing is freed. */
+int kma_what_is(const void *ptr) __attribute__((weak));
 
 /* Optional. Makes the block at ptr, from kma_malloc or kma_realloc, one of `size` bytes,
  * and returns where it is then: in place where there is room, otherwise at a new place,

@@ -1,0 +1,51 @@
+/* my_malloc.c - the static flavour, libkma.a: kma_bt.c and pages of 4 KiB at the break,
+ * without a preloaded library, an environment or a lock.
+ *
+ * kma_bt.c serves what fits a page, and larger blocks are runs of pages side by side, in
+ * which three blocks that are freed make room for one of their sum (pages.c). */
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "kma.h"
+#include "my_malloc.h"
+#include "pages.h"
+
+_Static_assert(KMA_FREED == 0 && KMA_FREE_NULL == 1 && KMA_FREE_UNKNOWN == 2 &&
+                   KMA_FREE_INSIDE == 3 && KMA_FREE_TWICE == 4,
+               "my_free answers what kma_try_free does");
+
+enum { LIMIT = PAGESIZE - sizeof(void *) };
+
+/* The client's duty: the message, which names a bug in here, and the end. */
+void error(char *message, char *arg)
+{
+    const char *const parts[] = {"libkma: ", message, " ", arg, "\n"};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        ssize_t ignored = write(STDERR_FILENO, parts[i], strlen(parts[i]));
+        (void)ignored;
+    }
+    abort();
+}
+
+void *my_malloc(unsigned long size)
+{
+    static bool is_open;
+    if (!is_open)
+        pages_open(&brk_source);
+    is_open = TRUE;
+    if (size <= LIMIT)
+        return kma_malloc((kma_size_t)size);
+    bool zeroes;
+    return run_get(size / PAGESIZE + (size % PAGESIZE != 0), 1, &zeroes);
+}
+
+int my_free(void *address)
+{
+    if ((uintptr_t)address % PAGESIZE == 0 && run_pages(address) > 0) {
+        run_free(address);
+        return KMA_FREED;
+    }
+    return run_is_free(address) ? KMA_FREE_TWICE : kma_try_free(address);
+}
