@@ -232,7 +232,9 @@ TRACES = $(wildcard testsuite/[0-9].trace)
 
 WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf
 C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_compact $(BUILD)/test_latency \
-	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%)
+	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%) \
+	$(BUILD)/test_host_pages $(ALGORITHMS:%=$(BUILD)/test_host_heap_%) \
+	$(if $(SANITIZE),,$(BUILD)/test_my_malloc)
 PYTHON_TESTS = $(wildcard tests/test_*.py)
 TRACE_READER = compact input text trace zstd
 TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
@@ -240,6 +242,8 @@ INJECT = -Wl,--wrap=get_page,--wrap=get_pages
 
 # The broken allocators that the driver has to catch, by the names in the file.
 BROKEN = $(shell sed -n '/^enum fault/,/^}/s/^    \([a-z_]*\),.*/\1/p' tests/broken.c 2>/dev/null)
+
+HOST_PAGES = $(filter $(BUILD)/host/page%,$(HOST))
 
 test: need-test ## run every test; the last line says how many passed
 	@$(MAKE) -s --no-print-directory all capture test-programs
@@ -251,7 +255,7 @@ need-test:
 		$(if $(M32),cmocka32 valgrind32 zstd32,tracefs)
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
 	@$(NEED) cmocka32 || echo 'make test: nothing is tested with 32 bits' >&2
-test-programs: executables $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
+test-programs: executables $(LIBRARIES:%=$(BUILD)/%) $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/kma_page.o -lcmocka -o $@
@@ -270,6 +274,12 @@ endef
 $(foreach a,$(WHITE_BOX_TESTS),$(eval $(call white_box_rule,$a)))
 $(BUILD)/test_model_%: tests/test_model.c $(BUILD)/kma_%.o $(BUILD)/kma_page.o
 	$(CC) $(TEST_FLAGS) -MMD -MP -DALGORITHM='"$*"' $< $(BUILD)/kma_$*.o $(BUILD)/kma_page.o $(INJECT) -lcmocka -o $@
+$(BUILD)/test_host_pages: tests/test_host_pages.c $(HOST_PAGES)
+	$(CC) $(TEST_FLAGS) -Ihost -MMD -MP $< $(HOST_PAGES) -lcmocka -o $@
+$(BUILD)/test_host_heap_%: tests/test_host_heap.c $(BUILD)/kma_%.o $(HOST_PAGES) $(BUILD)/host/heap.o
+	$(CC) $(TEST_FLAGS) -Ihost -MMD -MP -DALGORITHM='"$*"' $< $(BUILD)/kma_$*.o $(HOST_PAGES) $(BUILD)/host/heap.o -lcmocka -o $@
+$(BUILD)/test_my_malloc: tests/test_my_malloc.c $(BUILD)/libkma.a
+	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/libkma.a -lcmocka -o $@
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
 	$(CC) $(FLAGS) -DBROKEN=$* $< $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) -o $@
 
