@@ -326,13 +326,14 @@ lint: ## clang-format, clang-tidy and cppcheck find nothing
 
 # ---- the rest
 
-install: all capture ## install the executables and the manual pages below PREFIX
-	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man5'
+install: all capture ## install executables, libraries and manual pages below PREFIX
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/share/man/man1' '$(DESTDIR)$(PREFIX)/share/man/man3' '$(DESTDIR)$(PREFIX)/share/man/man5'
 	install -d '$(DESTDIR)$(PREFIX)/lib/kma'
 	install -m 755 $(PROGRAMS) '$(DESTDIR)$(PREFIX)/bin'
 	for t in $(CAPTURE); do install -m 755 capture/$$t '$(DESTDIR)$(PREFIX)/bin/kma-'$$t; done
 	install -m 644 capture/librecorder.so $(LIBRARIES) host/my_malloc.h '$(DESTDIR)$(PREFIX)/lib/kma'
 	install -m 644 man/kma.1 man/kma-capture.1 '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 644 man/libkma.3 '$(DESTDIR)$(PREFIX)/share/man/man3'
 	install -m 644 man/kma-trace.5 '$(DESTDIR)$(PREFIX)/share/man/man5'
 	for p in $(PROGRAMS); do ln -sf kma.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'$$p.1; done
 	for t in $(CAPTURE); do ln -sf kma-capture.1 '$(DESTDIR)$(PREFIX)/share/man/man1/kma-'$$t.1; done
@@ -340,9 +341,9 @@ uninstall: ## remove what install put there
 	rm -f $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/bin/%') $(PROGRAMS:%='$(DESTDIR)$(PREFIX)/share/man/man1/%.1')
 	rm -f $(CAPTURE:%='$(DESTDIR)$(PREFIX)/bin/kma-%') $(CAPTURE:%='$(DESTDIR)$(PREFIX)/share/man/man1/kma-%.1')
 	rm -rf '$(DESTDIR)$(PREFIX)/lib/kma'
-	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma-capture.1' '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
+	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma-capture.1' '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man3/libkma.3' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
 format: ## lay the C files out as .clang-format says
-	clang-format -i *.c *.h driver/*.c driver/*.h capture/*.c capture/*.h tests/*.c tests/*.h
+	clang-format -i *.c *.h driver/*.[ch] capture/*.[ch] host/*.[ch] tests/*.[ch] tests/host/*.[ch] tests/programs/*.c
 clean: ## remove what was built
 	rm -rf build report $(CAPTURE:%=capture/%) capture/librecorder.so $(PROGRAMS) $(ALGORITHMS:%=libkma_%.so) libkma.a kma_competition kma_output.dat kma_output.png kma_waste.png \
 		analysis/__pycache__ tests/__pycache__

@@ -210,8 +210,8 @@ static inline bool is_aligned(const void *ptr, size_t alignment)
 /* As aligned as its size makes it. NULL: it is not, or no memory. */
 static void *aligned_by_size(size_t alignment, size_t bytes)
 {
-    size_t least = ((bytes + heap.overhead + alignment - 1) & ~(alignment - 1)) -
-                   heap.overhead;
+    size_t least =
+        ((bytes + heap.overhead + alignment - 1) & ~(alignment - 1)) - heap.overhead;
     void *block = least <= LIMIT ? malloc_small(least) : NULL;
     if (block == NULL || is_aligned(block, alignment))
         return block;

@@ -16,7 +16,8 @@ struct note {
 };
 
 static struct {
-    struct note *note; /* `places` of them, a power of two; half of them free at least */
+    struct note
+        *note; /* `places` of them, a power of two; half of them free at least */
     size_t places;
     size_t used;
 } ledger;

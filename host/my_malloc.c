@@ -5,10 +5,11 @@
  * which three blocks that are freed make room for one of their sum (pages.c). */
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 #include "kma.h"
+#include "kma_page.h"
 #include "my_malloc.h"
 #include "pages.h"
 
@@ -21,11 +22,7 @@ enum { LIMIT = PAGESIZE - sizeof(void *) };
 /* The client's duty: the message, which names a bug in here, and the end. */
 void error(char *message, char *arg)
 {
-    const char *const parts[] = {"libkma: ", message, " ", arg, "\n"};
-    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
-        ssize_t ignored = write(STDERR_FILENO, parts[i], strlen(parts[i]));
-        (void)ignored;
-    }
+    dprintf(STDERR_FILENO, "libkma: %s %s\n", message, arg);
     abort();
 }
 

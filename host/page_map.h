@@ -34,7 +34,7 @@ enum {
     UNIT = 16, /* bytes; blocks of programs begin and end at multiples of it */
     ADDRESS_BITS = sizeof(void *) == 8 ? 48 : 32,
     PAGE_BITS = ADDRESS_BITS - LOG2_FLOOR(PAGESIZE), /* of a page number */
-    LEAF_BITS = MAX_PAGE_ORDER + 1,                  /* get_pages' runs are in one leaf */
+    LEAF_BITS = MAX_PAGE_ORDER + 1, /* get_pages' runs are in one leaf */
     MIDDLE_BITS = (PAGE_BITS - LEAF_BITS) / 2,
     TOP_BITS = PAGE_BITS - LEAF_BITS - MIDDLE_BITS,
     LEAF_PAGES = 1 << LEAF_BITS,

@@ -20,7 +20,8 @@ enum {
     MOST_BATCH = 64 << 20,
     LEAST_TO_UNMAP = 4 << 20,
     AT_ONCE = 32 << 20,
-    ROOM_SHIFT = sizeof(void *) == 8 ? 33 : 27 /* bytes behind the first mapping: 8 GiB */
+    ROOM_SHIFT =
+        sizeof(void *) == 8 ? 33 : 27 /* bytes behind the first mapping: 8 GiB */
 };
 
 static struct {

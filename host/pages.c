@@ -335,7 +335,7 @@ static struct page_entry *room_behind(char *end, size_t pages)
         grow(pages - has);
     after = entry_of(end);
     return after != NULL && after->state == RUN_FREE && after->length >= pages ? after
-                                                                              : NULL;
+                                                                               : NULL;
 }
 
 bool run_resize(void *run, size_t pages)
@@ -380,8 +380,8 @@ kma_page_t *get_pages(int order)
     count_pages(&host.stats.num_requested, 1 << order);
     count_pages(&host.stats.num_in_use, 1 << order);
     kma_page_t *page = &entry_of(start)->page;
-    *page = (kma_page_t){(int)(number_of_page(start) & INT_MAX), start,
-                         PAGESIZE << order};
+    *page =
+        (kma_page_t){(int)(number_of_page(start) & INT_MAX), start, PAGESIZE << order};
     return page;
 }
 
@@ -426,11 +426,11 @@ static int audit_run(struct page_entry *entry, unsigned bin, size_t *touched)
     const struct page_entry *last = last_entry(start, pages);
     const struct page_entry *before = entry_of(start - 1);
     const struct page_entry *after = entry_of(start + pages * PAGESIZE);
-    int broken = bin_of(pages) != bin;                                  /* P1 */
-    broken += entry->state != RUN_FREE || entry_of(start) != entry;     /* P2 */
-    broken += last->state != RUN_FREE || last->length != pages;         /* P2 */
-    broken += before != NULL && before->state == RUN_FREE;              /* P3 */
-    broken += after != NULL && after->state == RUN_FREE;                /* P3 */
+    int broken = bin_of(pages) != bin;                              /* P1 */
+    broken += entry->state != RUN_FREE || entry_of(start) != entry; /* P2 */
+    broken += last->state != RUN_FREE || last->length != pages;     /* P2 */
+    broken += before != NULL && before->state == RUN_FREE;          /* P3 */
+    broken += after != NULL && after->state == RUN_FREE;            /* P3 */
     for (size_t done = 0; done < pages;) {
         uint64_t *word, bits;
         done += bits_at(start + done * PAGESIZE, pages - done, &word, &bits);

@@ -105,8 +105,9 @@ void read_settings(void)
     if (settings.stats || settings.check)
         keep_output();
     if (settings.check && kma_what_is == NULL)
-        say(NAME ": KMA_CHECK: this algorithm cannot tell a bad free; those of addresses "
-                 "outside of its memory are refused, and of large blocks");
+        say(NAME
+            ": KMA_CHECK: this algorithm cannot tell a bad free; those of addresses "
+            "outside of its memory are refused, and of large blocks");
 }
 
 /* ---- KMA_CHECK */

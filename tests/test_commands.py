@@ -43,10 +43,12 @@ class Make(unittest.TestCase):
         self.assertIn(name[4:-1].lower(), ALGORITHMS)
 
     def test_install_and_uninstall(self):
+        libraries = [] if sanitized() else \
+            ["libkma.a", *(f"libkma_{name}.so" for name in ALGORITHMS)]
         with tempfile.TemporaryDirectory() as folder:
             # The executables are there already: only the copying is tested.
             done = run("make", "-s", "-o", "all", "-o", "capture", "install",
-                       f"PREFIX={folder}/usr",
+                       f"PREFIX={folder}/usr", f"LIBRARIES={' '.join(libraries)}",
                        f"PROGRAMS={' '.join('kma_' + name for name in ALGORITHMS)}")
             self.assertEqual(done.returncode, 0, done.stderr)
             for name in ALGORITHMS:
@@ -56,6 +58,8 @@ class Make(unittest.TestCase):
             for name in TOOLS:
                 self.assertTrue(os.access(f"{folder}/usr/bin/kma-{name}", os.X_OK))
                 self.assertTrue(os.path.exists(f"{folder}/usr/share/man/man1/kma-{name}.1"))
+            for name in libraries:
+                self.assertTrue(os.path.exists(f"{folder}/usr/lib/kma/{name}"))
             self.record_with(f"{folder}/usr/bin/kma-record", folder)
             run("make", "-s", "uninstall", f"PREFIX={folder}/usr")
             left = [name for _, _, names in os.walk(f"{folder}/usr") for name in names]
@@ -73,7 +77,7 @@ class Make(unittest.TestCase):
 class Manual(unittest.TestCase):
     def test_the_pages_are_clean(self):
         done = run("mandoc", "-Tlint", "-Wwarning", "man/kma.1", "man/kma-trace.5",
-                   "man/kma-capture.1")
+                   "man/kma-capture.1", "man/libkma.3")
         self.assertEqual((done.stdout, done.returncode), ("", 0))
 
     def described(self, page, *command):
