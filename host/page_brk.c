@@ -1,7 +1,7 @@
 /* page_brk.c - pages from the break, the end of the data segment of the process.
  *
  * Growing. The kernel is asked for a batch: an eighth of the area, but 16 KiB at least
- * and 1 MiB at most, or what is wanted if that is more.
+ * and 128 pages (1 MiB) at most, or what is wanted if that is more.
  *
  * Giving back. When a free makes the pages at the end of the area a free run that is
  * longer than a batch by 4 KiB or more, or when no page is held any more, all of the run
@@ -21,7 +21,11 @@
 #include "kma_page.h"
 #include "page_source.h"
 
-enum { LEAST_BATCH = 16 << 10, MOST_BATCH = 1 << 20, LEAST_TO_GIVE_BACK = 4 << 10 };
+enum {
+    LEAST_BATCH = 16 << 10,
+    MOST_BATCH = 128 * PAGESIZE,
+    LEAST_TO_GIVE_BACK = 4 << 10
+};
 
 static struct {
     char *end; /* of the area's last part; NULL: no part yet */
