@@ -44,8 +44,10 @@ static void test_small_blocks_are_packed(void **state)
 /* In every order, of every three sizes; blocks below keep the area from going away. */
 static void test_sum_of_freed_blocks(void **state)
 {
-    static const unsigned long sizes[][3] = {
-        {MIB, MIB, MIB}, {MIB, 2 * MIB, 3 * MIB}, {MIB + 1, MIB - 1, 5000}, {8193, MIB, 4089}};
+    static const unsigned long sizes[][3] = {{MIB, MIB, MIB},
+                                             {MIB, 2 * MIB, 3 * MIB},
+                                             {MIB + 1, MIB - 1, 5000},
+                                             {8193, MIB, 4089}};
     static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
                                     {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     void *below = my_malloc(100);
