@@ -195,6 +195,16 @@ report: need-analyze ## measure everything: report/index.html, plots, the tables
 	cp $(PICTURES:%=report/plots/%.png) analysis/pictures && exit $$status
 PICTURES = kma_output kma_waste kma_pareto
 
+programs: need-analyze ## run real programs on every algorithm, beside glibc, jemalloc, mimalloc, tcmalloc
+	@$(NEED) $(PROGRAM_TOOLS) || echo 'make programs: going on without them' >&2
+	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make programs: going on without them' >&2
+	@$(MAKE) -s --no-print-directory $(LIBRARIES:%=$(BUILD)/%)
+	@$(PYTHON) analysis/programs --bin $(BUILD) --algorithms "$(ALGORITHMS)" --cc "$(CC)" \
+		--references --repeat $(REPEAT) --out report
+	@[ ! -f report/results.json ] || $(PYTHON) analysis/report --results report --out report
+PROGRAM_TOOLS = git sqlite3 redis python-tests
+REPEAT = 5
+
 bench: need-analyze ## time per event beside glibc's malloc and against live blocks; reading of traces
 	@$(NEED) $(if $(M32),zstd32,zstd.h)
 	@$(MAKE) -s --no-print-directory all executables $(BUILD)/capture/generate
@@ -226,7 +236,7 @@ claims: ## what the literature says of these algorithms, and what is measured he
 
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze report scoreboard bench icount bound claims
+.PHONY: analyze need-analyze report programs scoreboard bench icount bound claims
 
 # ---- testing
 
