@@ -46,6 +46,7 @@ struct tag {
 
 enum {
     GRANULE = 8,
+    ALIGNMENT = 16, /* bytes */
     GRANULES = PAGESIZE / GRANULE,
     WORD_BITS = 8 * sizeof(uintptr_t),
     TAG_BYTES = sizeof(struct tag),
@@ -65,8 +66,10 @@ struct tagged_page {
 static_assert(TAG_BYTES == GRANULE / 2, "the first tag and the end tag make a granule");
 static_assert(PAGESIZE - 1 <= UINT16_MAX, "a tag has room for any size");
 
-/* The bytes for blocks in a page that begins with `header` bytes of other things. */
-#define BLOCK_BYTES(header) (PAGESIZE - GRANULE - (int)(header))
+/* The bytes for blocks in a page that begins with `header` bytes of other things. What
+ * lies behind a tag is aligned to ALIGNMENT as long as all blocks are multiples of it. */
+#define BLOCK_BYTES(header) \
+    ((PAGESIZE - GRANULE - (int)(header)) / ALIGNMENT * ALIGNMENT)
 
 static inline struct link *link_of(struct tag *tag)
 {

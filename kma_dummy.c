@@ -48,6 +48,12 @@ int kma_audit(void)
 kma_size_t kma_block_size(kma_size_t size)
 {
     (void)size;
+    return PAGESIZE;
+}
+
+kma_size_t kma_usable_size(const void *ptr)
+{
+    (void)ptr;
     return MAX_REQUEST;
 }
 

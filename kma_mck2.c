@@ -75,4 +75,9 @@ kma_size_t kma_block_size(kma_size_t size)
     return 1 << bucket_index(size);
 }
 
+kma_size_t kma_usable_size(const void *ptr)
+{
+    return 1 << usage_of(ptr)->size_class;
+}
+
 #endif

@@ -54,8 +54,9 @@
  *
  * Departures: the ordered map above instead of an array or list; extents within pages,
  * as pages need not be neighbours; the descriptor at the end of the page, where it
- * costs no alignment. With 4-byte words half a grain is left over before it. It is in
- * no extent: only a request that takes the whole page uses it. */
+ * costs no alignment. The 8 bytes left over before it (12 with 4-byte words) are in no
+ * extent, so that extents end, and blocks of 16 bytes and multiples of it begin, at such
+ * multiples: only a request that takes the whole page uses them. */
 #if defined(KMA_RM) || defined(KMA_RM_BEST) || defined(KMA_RM_WORST)
 
 #include <assert.h>
@@ -69,7 +70,8 @@
 
 #define MAX_REQUEST (PAGESIZE - (int)sizeof(void *)) /* bytes before the last word */
 #define GRAIN 8                                      /* bytes */
-#define PAGE_GRAINS (MAX_REQUEST / GRAIN)
+#define ALIGNMENT 16 /* of blocks, while all are multiples of it */
+#define PAGE_GRAINS (MAX_REQUEST / ALIGNMENT * (ALIGNMENT / GRAIN))
 
 /* The trees that are kept; the last one is searched for a fit. */
 #ifdef KMA_RM_BEST
@@ -384,7 +386,7 @@ kma_size_t kma_block_size(kma_size_t size)
     if (size <= 0 || size > MAX_REQUEST)
         return 0;
     int grains = grains_of(size);
-    return grains < PAGE_GRAINS ? grains * GRAIN : MAX_REQUEST;
+    return grains < PAGE_GRAINS ? grains * GRAIN : PAGESIZE;
 }
 
 typedef struct {

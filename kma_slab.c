@@ -70,6 +70,7 @@
 
 enum {
     MAX_REQUEST = PAGESIZE - sizeof(void *),
+    ALIGNMENT = 16,              /* bytes; of objects that are multiples of it */
     ROUNDS = 16,                 /* objects in a magazine at most */
     SHARE_OF_HELD = 8,           /* and 1/8 of the class's blocks that are held */
     BORROWED_MOST = PAGESIZE / 6 /* bytes wasted in what a class borrowed */
@@ -180,7 +181,8 @@ static struct size_cache *size_cache_new(int size_class)
     char name[KMEM_NAME_BYTES];
     uint32_t bytes = class_bytes(size_class);
     size_name(name, bytes);
-    struct size_cache *own = (struct size_cache *)cache_new(name, bytes, GRAIN, 0);
+    size_t align = bytes % ALIGNMENT == 0 ? ALIGNMENT : GRAIN;
+    struct size_cache *own = (struct size_cache *)cache_new(name, bytes, align, 0);
     if (own != NULL) {
         own->cache.number = (uint8_t)size_class;
         own->magazine = NULL;

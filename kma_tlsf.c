@@ -70,9 +70,11 @@ enum {
     WORD_BITS = 8 * sizeof(uintptr_t),
     EDGE_WORDS = PAGE_GRANULES / WORD_BITS,
     PAGE_FIRST = EDGE_WORDS * sizeof(uintptr_t) / GRANULE, /* granule for blocks */
-    PAGE_END = PAGE_GRANULES - 1, /* the last granule holds the descriptor's address */
-    PAGE_BLOCK = PAGE_END - PAGE_FIRST, /* the largest block */
-    LARGEST = PAGE_BLOCK * GRANULE,     /* bytes; a larger request takes a page alone */
+    ALIGNMENT = 16, /* bytes; of all blocks, as long as all are multiples of it */
+    PAGE_END =
+        PAGE_GRANULES - ALIGNMENT / GRANULE, /* behind, the descriptor's address */
+    PAGE_BLOCK = PAGE_END - PAGE_FIRST,      /* the largest block */
+    LARGEST = PAGE_BLOCK * GRANULE, /* bytes; a larger request takes a page alone */
     MAX_REQUEST = PAGESIZE - sizeof(void *)
 };
 

@@ -21,9 +21,17 @@ static char *take(int size)
     return ptr;
 }
 
+/* What kma_what_is says before, kma_try_free does: the one has freed nothing. */
+static int try_free(void *ptr)
+{
+    int said = kma_what_is(ptr), answer = kma_try_free(ptr);
+    assert_int_equal(said, answer);
+    return answer;
+}
+
 static void give(void *ptr)
 {
-    assert_int_equal(kma_try_free(ptr), KMA_FREED);
+    assert_int_equal(try_free(ptr), KMA_FREED);
 }
 
 static char *resized(void *ptr, int size)
@@ -79,12 +87,12 @@ static char *take_exactly(int size)
     return ptr;
 }
 
-/* A page is 2 bits a granule, a granule for half of a tag and the end tag, and blocks in
- * a row; a block is what it holds and a tag of 4 bytes, up to a multiple of 8. */
+/* A page is 2 bits a granule, two granules around the first tag and the end tag, and
+ * blocks in a row; a block is what it holds and a tag of 4 bytes, up to a multiple of 8. */
 static void test_layout(void **state)
 {
     (void)state;
-    assert_int_equal(PAGE_BLOCKS, PAGESIZE - PAGESIZE / 32 - 8);
+    assert_int_equal(PAGE_BLOCKS, PAGESIZE - PAGESIZE / 32 - 16);
     assert_int_equal(MIN_BLOCK, sizeof(void *) == 8 ? 24 : 16);
     assert_int_equal(kma_block_size(1), MIN_BLOCK);
     assert_int_equal(kma_block_size(MIN_BLOCK - 4), MIN_BLOCK);
@@ -103,7 +111,7 @@ static void test_layout(void **state)
         next = block[i] + kma_block_size(sizes[i]);
         assert_int_equal((uintptr_t)block[i] % 8, 0);
     }
-    assert_int_equal((uintptr_t)block[0] % PAGESIZE, PAGESIZE / 32 + 8);
+    assert_int_equal((uintptr_t)block[0] % PAGESIZE, PAGESIZE / 32 + 16);
     assert_sound();
     for (int i = 0; i < 7; i++)
         give(block[i]);
@@ -409,7 +417,7 @@ static void test_no_node(void **state)
     char *far = take(MAX_REQUEST);
     assert_int_equal(pages_in_use(), held + 5);
     assert_int_equal(allocator()->pages.height, 2);
-    assert_int_equal(kma_try_free(far + 1), KMA_FREE_INSIDE);
+    assert_int_equal(try_free(far + 1), KMA_FREE_INSIDE);
     assert_sound();
     give(near); /* the root page stays while far does */
     assert_sound();
@@ -484,7 +492,7 @@ static void test_grow_in_place(void **state)
         assert_true(moved != block);
         for (int at = 0; at < granules(20); at++)
             assert_int_equal(moved[at], 7);
-        assert_int_equal(kma_try_free(block), KMA_FREE_TWICE);
+        assert_int_equal(try_free(block), KMA_FREE_TWICE);
         assert_sound();
         give(moved);
         give(fence);
@@ -651,37 +659,63 @@ static void test_random_resizing(void **state)
     }
 }
 
+/* Blocks that are multiples of 16 bytes are aligned to that, resized or not. */
+static void test_alignment(void **state)
+{
+    (void)state;
+    enum { BLOCKS = 200 };
+    char *block[BLOCKS] = {0};
+    uint64_t seed = 5;
+    pool_set_poison(0);
+    for (int step = 0; step < 100000; step++) {
+        int i = random_between(&seed, 0, BLOCKS - 1), size = random_size(&seed);
+        while (kma_block_size(size) % 16 != 0)
+            size++;
+        block[i] = resized(block[i], size);
+        assert_int_equal((uintptr_t)block[i] % 16, 0);
+        if (step % 4 == 0) {
+            give(block[i]);
+            block[i] = NULL;
+        }
+    }
+    assert_sound();
+    for (int i = 0; i < BLOCKS; i++) {
+        if (block[i] != NULL)
+            give(block[i]);
+    }
+}
+
 /* Each answer of kma_try_free, in the plainest case. */
 static void test_answers(void **state)
 {
     (void)state;
     char local = 0;
-    assert_int_equal(kma_try_free(NULL), KMA_FREE_NULL);
-    assert_int_equal(kma_try_free(&local), KMA_FREE_UNKNOWN); /* nothing is live */
+    assert_int_equal(try_free(NULL), KMA_FREE_NULL);
+    assert_int_equal(try_free(&local), KMA_FREE_UNKNOWN); /* nothing is live */
     char *block = take(100), *fence = take(100), *page = take(MAX_REQUEST);
-    assert_int_equal(kma_try_free(NULL), KMA_FREE_NULL);
-    assert_int_equal(kma_try_free(&local), KMA_FREE_UNKNOWN);
-    assert_int_equal(kma_try_free(BASEADDR(block)), KMA_FREE_UNKNOWN);
-    assert_int_equal(kma_try_free(root->ptr), KMA_FREE_UNKNOWN);
-    assert_int_equal(kma_try_free(block - 5), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(NULL), KMA_FREE_NULL);
+    assert_int_equal(try_free(&local), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(BASEADDR(block)), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(root->ptr), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(block - 5), KMA_FREE_UNKNOWN);
     for (int at = -4; at < (int)block_for(100) - 4; at++) {
         if (at != 0)
-            assert_int_equal(kma_try_free(block + at), KMA_FREE_INSIDE);
+            assert_int_equal(try_free(block + at), KMA_FREE_INSIDE);
     }
     for (int at = 1; at < PAGESIZE; at++)
-        assert_int_equal(kma_try_free(page + at), KMA_FREE_INSIDE);
+        assert_int_equal(try_free(page + at), KMA_FREE_INSIDE);
     char *free_memory = fence + block_for(100);
-    assert_int_equal(kma_try_free(free_memory), KMA_FREE_UNKNOWN);
-    assert_int_equal(kma_try_free(block), KMA_FREED);
+    assert_int_equal(try_free(free_memory), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(block), KMA_FREED);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(kma_try_free(block), KMA_FREE_TWICE);
-    assert_int_equal(kma_try_free(block + 8), KMA_FREE_UNKNOWN);
-    assert_int_equal(kma_try_free(block + 1), KMA_FREE_UNKNOWN);
-    assert_int_equal(kma_try_free(page), KMA_FREED);
-    assert_int_equal(kma_try_free(page), KMA_FREE_UNKNOWN); /* its page went back */
+        assert_int_equal(try_free(block), KMA_FREE_TWICE);
+    assert_int_equal(try_free(block + 8), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(block + 1), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(page), KMA_FREED);
+    assert_int_equal(try_free(page), KMA_FREE_UNKNOWN); /* its page went back */
     assert_sound();
     give(fence);
-    assert_int_equal(kma_try_free(fence), KMA_FREE_UNKNOWN);
+    assert_int_equal(try_free(fence), KMA_FREE_UNKNOWN);
 }
 
 /* An address freed once is so when a free block covers it that begins elsewhere, is
@@ -691,17 +725,17 @@ static void test_freed_and_covered(void **state)
     (void)state;
     char *first = take(100), *second = take(100), *third = take(100), *fence = take(1);
     give(second);
-    assert_int_equal(kma_try_free(second), KMA_FREE_TWICE);
+    assert_int_equal(try_free(second), KMA_FREE_TWICE);
     give(first);
-    assert_int_equal(kma_try_free(second), KMA_FREE_TWICE);
+    assert_int_equal(try_free(second), KMA_FREE_TWICE);
     char *both = take(200);
     assert_ptr_equal(both, first);
     memset(both, 0, 200);
-    assert_int_equal(kma_try_free(second), KMA_FREE_INSIDE);
+    assert_int_equal(try_free(second), KMA_FREE_INSIDE);
     give(both);
-    assert_int_equal(kma_try_free(second), KMA_FREE_TWICE);
+    assert_int_equal(try_free(second), KMA_FREE_TWICE);
     give(third);
-    assert_int_equal(kma_try_free(third), KMA_FREE_TWICE);
+    assert_int_equal(try_free(third), KMA_FREE_TWICE);
     give(fence);
 }
 
@@ -715,12 +749,12 @@ static void test_forged_blocks(void **state)
     for (int at = 4; at + 4 <= 400; at += 8)
         memcpy(block + at, &forged, sizeof forged);
     for (int at = 8; at < 400; at += 8)
-        assert_int_equal(kma_try_free(block + at), KMA_FREE_INSIDE);
+        assert_int_equal(try_free(block + at), KMA_FREE_INSIDE);
     assert_sound();
     give(block);
     assert_sound();
     for (int at = 8; at < 400; at += 8)
-        assert_int_equal(kma_try_free(block + at), KMA_FREE_UNKNOWN);
+        assert_int_equal(try_free(block + at), KMA_FREE_UNKNOWN);
     give(fence);
 }
 
@@ -868,7 +902,7 @@ static void valid_call(uint64_t *seed)
         model_mark(i, 0);
         model.slot[i].ptr = NULL;
         model_remember(ptr, seed);
-        assert_int_equal(kma_try_free(ptr), KMA_FREED);
+        assert_int_equal(try_free(ptr), KMA_FREED);
         return;
     }
     int kept = size < model.slot[i].size ? size : model.slot[i].size;
@@ -990,7 +1024,7 @@ static void test_bad_frees(void **state)
             model.of_freed[answer]++;
         if (answer == KMA_FREED)
             continue;
-        int got = kma_try_free(ptr);
+        int got = try_free(ptr);
         if (got != (int)answer)
             fail_msg("%p: %d instead of %d", (void *)ptr, got, (int)answer);
         model.answers[answer]++;
@@ -1151,6 +1185,7 @@ int main(void)
         BT_TEST(test_resize_whole_page),
         BT_TEST(test_resize_refused),
         BT_TEST(test_random_resizing),
+        BT_TEST(test_alignment),
         BT_TEST(test_answers),
         BT_TEST(test_freed_and_covered),
         BT_TEST(test_forged_blocks),

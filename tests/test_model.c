@@ -8,7 +8,8 @@
 
 enum {
     MAX_REQUEST = PAGESIZE - (int)sizeof(void *),
-    WORD = 8,                     /* bytes; blocks are aligned to it */
+    WORD = 8,                     /* bytes; blocks are aligned to it at least, */
+    UNIT = 16,                    /* and to that where all are multiples of it */
     PAGE_WORDS = PAGESIZE / WORD, /* a bit each */
     MAP_WORDS = PAGE_WORDS / 64,  /* of 64 bits, for a page */
     LIVE = (1 << 26) / PAGESIZE,  /* blocks at a time: a page each, at worst */
@@ -17,9 +18,10 @@ enum {
 };
 
 struct block {
-    char *ptr; /* NULL: not live */
-    int size;
-    unsigned char tag; /* what all its bytes hold */
+    char *ptr;         /* NULL: not live */
+    int size;          /* that was asked for */
+    int room;          /* bytes that are written to */
+    unsigned char tag; /* what these hold */
 };
 
 /* By the numbers of pages. What is said of a run stands at its first page. */
@@ -27,6 +29,8 @@ static struct {
     uint64_t *words; /* MAP_WORDS a page; bit: the word belongs to a live block */
     int *blocks;     /* live, in the page or run */
     int span;        /* the highest number of a page in use, plus 1 */
+    int alignment;   /* of blocks: those asked for are multiples of it */
+    bool fills;      /* blocks are written to up to what kma_usable_size says */
 } model;
 
 static void page_got(const kma_page_t *page)
@@ -54,6 +58,8 @@ static void open_model(int pages, bool poison)
     model.words = calloc((size_t)pages * MAP_WORDS, sizeof *model.words);
     model.blocks = calloc((size_t)pages, sizeof *model.blocks);
     model.span = 0;
+    model.alignment = WORD;
+    model.fills = FALSE;
     assert_non_null(model.words);
     assert_non_null(model.blocks);
     pool_set_observer(&observer);
@@ -71,7 +77,7 @@ static void turn_words(const struct block *block, const kma_page_t *page, bool l
 {
     uint64_t *words = model.words + (size_t)page->id * MAP_WORDS;
     int first = (int)(block->ptr - (char *)page->ptr) / WORD;
-    int end = first + (block->size + WORD - 1) / WORD;
+    int end = first + (block->room + WORD - 1) / WORD;
     while (first < end) {
         int bit = first % 64, count = end - first < 64 - bit ? end - first : 64 - bit;
         uint64_t mask = ~(uint64_t)0 >> (64 - count) << bit;
@@ -90,31 +96,45 @@ static bool request(struct block *block, int size)
     char *ptr = kma_malloc(size);
     if (ptr == NULL)
         return FALSE;
+    int room = model.fills && kma_usable_size != NULL ? kma_usable_size(ptr) : size;
+    assert_true(room >= size);
     const kma_page_t *page = pool_page_of(ptr);
-    if (page == NULL || pool_page_of(ptr + size - 1) != page)
+    if (page == NULL || pool_page_of(ptr + room - 1) != page)
         fail_msg("block %p of %d bytes is not inside a held page or run", (void *)ptr,
-                 size);
-    assert_int_equal((uintptr_t)ptr % WORD, 0);
-    *block = (struct block){ptr, size, ++tags};
+                 room);
+    assert_int_equal((uintptr_t)ptr % (size_t)model.alignment, 0);
+    *block = (struct block){ptr, size, room, ++tags};
     turn_words(block, page, TRUE);
     model.blocks[page->id]++;
-    memset(ptr, block->tag, (size_t)size);
+    memset(ptr, block->tag, (size_t)room);
     return TRUE;
+}
+
+/* An algorithm that has kma_usable_size ignores the size it is told. */
+static int size_for_free(const struct block *block)
+{
+    const int wrong[] = {0, 1, -1, block->size + WORD, PAGESIZE, INT_MAX, INT_MIN};
+    enum { WRONG = sizeof wrong / sizeof *wrong };
+    if (!model.fills || kma_usable_size == NULL)
+        return block->size;
+    assert_int_equal(kma_usable_size(block->ptr), block->room);
+    return wrong[block->tag % WRONG];
 }
 
 static void release(struct block *block)
 {
-    size_t rest = (size_t)block->size - 1;
+    size_t rest = (size_t)block->room - 1;
     if ((unsigned char)*block->ptr != block->tag ||
         memcmp(block->ptr, block->ptr + 1, rest) != 0)
         fail_msg("block %p of %d bytes was written to", (void *)block->ptr,
-                 block->size);
+                 block->room);
     const kma_page_t *page = pool_page_of(block->ptr);
     turn_words(block, page, FALSE);
     model.blocks[page->id]--;
     char *ptr = block->ptr;
+    int size = size_for_free(block);
     block->ptr = NULL;
-    kma_free(ptr, block->size);
+    kma_free(ptr, size);
 }
 
 enum law { TINY, EVEN, LOGARITHMIC, POWERS, LARGE, MIXED, LAWS };
@@ -138,6 +158,17 @@ static int random_size(uint64_t *seed, enum law law)
         return random_between(seed, PAGESIZE / 2 - 16, MAX_REQUEST);
     }
     return size < 1 ? 1 : size > MAX_REQUEST ? MAX_REQUEST : size;
+}
+
+/* Or the next larger size whose blocks may be aligned as the model wants them. */
+static int random_request(uint64_t *seed, enum law law)
+{
+    int size = random_size(seed, law);
+    while (model.alignment > WORD && kma_block_size(size) % model.alignment != 0) {
+        size++;
+        assert_true(size <= MAX_REQUEST);
+    }
+    return size;
 }
 
 /* Sizes that must and must not be served. What is refused costs no page. */
@@ -180,7 +211,7 @@ static int play(struct block *block, int live, enum law law, uint64_t *seed, int
     for (int step = 0; step < steps; step++) {
         bool grow = random_between(seed, 1, 100) <= growth;
         if (live == 0 || (grow && live < LIVE)) {
-            assert_true(request(&block[live++], random_size(seed, law)));
+            assert_true(request(&block[live++], random_request(seed, law)));
         } else {
             int oldest = step / 1000 % 3 == 0 && live > 10 ? live - 10 : 0;
             int which = random_between(seed, oldest, live - 1);
@@ -219,6 +250,34 @@ static void test_random(void **state)
         }
         assert_sound();
         assert_int_equal(pages_in_use(), 0);
+    }
+}
+
+/* A phase that grows, and one that churns, for each law of sizes; then all is freed. */
+static void play_all_laws(uint64_t seed)
+{
+    static struct block block[LIVE];
+    for (int law = 0; law < LAWS; law++) {
+        int live = play(block, 0, (enum law)law, &seed, 10000, 80);
+        live = play(block, live, (enum law)law, &seed, 10000, 50);
+        while (live > 0)
+            release(&block[--live]);
+        assert_int_equal(pages_in_use(), 0);
+    }
+}
+
+/* Where all blocks are multiples of 16 bytes, they are aligned to that; and some size is
+ * of that kind, however large a request is. Without that, or with it, a block holds what
+ * kma_usable_size says, to its last byte. */
+static void test_alignment(void **state)
+{
+    (void)state;
+    const int alignment[] = {WORD, kma_block_size != NULL ? UNIT : WORD};
+    for (int i = 0; i < 2; i++) {
+        open_model(3 * LIVE, FALSE);
+        model.alignment = alignment[i];
+        model.fills = TRUE;
+        play_all_laws((uint64_t)i + 5);
     }
 }
 
@@ -379,6 +438,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contract),
         cmocka_unit_test(test_random),
+        cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_scattered_pages),
         cmocka_unit_test(test_out_of_pages),
         cmocka_unit_test(test_out_of_pages_in_pieces),

@@ -45,8 +45,9 @@ static void test_sizes(void **state)
     assert_int_equal(kma_block_size(MAX_REQUEST - 1), PAGESIZE);
 }
 
-/* Aligned to 8 in every class, the word before the block being its header, which
- * leads to the record of the page; the client's bytes do not reach any header. */
+/* Aligned to the buffer's size in every class. The word before the block, and the page's
+ * last word for the first one, is its header, which leads to the record of the page; the
+ * client's bytes do not reach any header. */
 static void test_allocated_header(void **state)
 {
     (void)state;
@@ -54,16 +55,14 @@ static void test_allocated_header(void **state)
         int size = largest_request(class), buffers = PAGESIZE >> class;
         char *first = kma_malloc(size);
         char *second = buffers > 1 ? kma_malloc(size) : NULL;
-        assert_int_equal((uintptr_t)first % 8, 0);
-        if (class < MAX_CLASS) {
-            assert_ptr_equal(first, (char *)BASEADDR(first) + 8);
-            assert_ptr_equal(*(void **)(void *)(first - 8), page_record(first));
+        assert_ptr_equal(first, BASEADDR(first));
+        assert_ptr_equal(((void **)(void *)(first + PAGESIZE))[-1], page_record(first));
+        assert_int_equal(kma_usable_size(first), size);
+        if (second != NULL) {
             assert_ptr_equal(second, first + ((size_t)1 << class));
+            assert_ptr_equal(((void **)(void *)second)[-1], page_record(first));
+            assert_int_equal(kma_usable_size(second), size);
             memset(second, 0xff, (size_t)size);
-        } else {
-            assert_ptr_equal(first, BASEADDR(first));
-            char *last_word = first + PAGESIZE - sizeof(void *);
-            assert_ptr_equal(*(void **)(void *)last_word, page_record(first));
         }
         memset(first, 0xff, (size_t)size);
         assert_int_equal(page_record(first)->size_class, class);
@@ -76,21 +75,20 @@ static void test_allocated_header(void **state)
     }
 }
 
-/* A free buffer's header links it to the next one: the one freed before it. */
-static void test_free_header(void **state)
+/* A free buffer's first word links it to the next one: the one freed before it. */
+static void test_free_link(void **state)
 {
     (void)state;
     char *a = take(6), *b = take(6), *c = take(6);
     struct page_record *record = page_record(a);
     give(b);
-    assert_ptr_equal(record->free, b - 8);
-    assert_ptr_equal(*(void **)(void *)(b - 8), NULL);
+    assert_ptr_equal(record->free, b);
+    assert_ptr_equal(*(void **)(void *)b, NULL);
     give(a);
-    assert_ptr_equal(record->free, a - 8);
-    assert_ptr_equal(*(void **)(void *)(a - 8), b - 8);
+    assert_ptr_equal(record->free, a);
+    assert_ptr_equal(*(void **)(void *)a, b);
     assert_int_equal(kma_audit(), 0);
-    assert_ptr_equal(take(6), a); /* and its header is a record's address again */
-    assert_ptr_equal(*(void **)(void *)(a - 8), record);
+    assert_ptr_equal(take(6), a);
     assert_ptr_equal(take(6), b);
     assert_ptr_equal(take(6), c + 64);
     for (int i = 0; i < 4; i++)
@@ -163,8 +161,8 @@ static void test_free_needs_no_size(void **state)
     }
 }
 
-/* The audit sees a free list that runs into an allocated buffer, whose header is no
- * link, and one that has lost a buffer. The rest of it is tested in test_mck2.c. */
+/* The audit sees a free list that runs into an allocated buffer, whose bytes are
+ * no link, and one that has lost a buffer. The rest of it is tested in test_mck2.c. */
 static void test_audit(void **state)
 {
     (void)state;
@@ -172,7 +170,8 @@ static void test_audit(void **state)
     give(b);
     struct buffer *free = page_record(a)->free;
     assert_int_equal(kma_audit(), 0);
-    free->next = (void *)(a - 8);
+    memset(a, 0xff, 64);
+    free->next = (void *)a;
     assert_int_equal(kma_audit(), 1);
     free->next = NULL;
     page_record(a)->free = NULL;
@@ -189,7 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         P2FL_TEST(test_sizes),          P2FL_TEST(test_allocated_header),
-        P2FL_TEST(test_free_header),    P2FL_TEST(test_largest),
+        P2FL_TEST(test_free_link),      P2FL_TEST(test_largest),
         P2FL_TEST(test_page_goes_back), P2FL_TEST(test_free_needs_no_size),
         P2FL_TEST(test_audit),
     };

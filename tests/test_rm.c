@@ -148,11 +148,12 @@ static void test_every_size_is_served(void **state)
         char *block = kma_malloc(size);
         assert_non_null(block);
         assert_int_equal((uintptr_t)block % 8, 0);
-        /* Rounded up to grains; with 4-byte words the last half grain of a page goes to
-         * the block that takes all of it. */
+        /* Rounded up to grains; a block of all of a page's grains has the page. */
         assert_true(kma_block_size(size) >= size);
-        assert_true(kma_block_size(size) < size + 8 ||
-                    kma_block_size(size) == MAX_REQUEST);
+        assert_int_equal(kma_block_size(size),
+                         size > PAGESIZE - 24 ? PAGESIZE : (size + 7) / 8 * 8);
+        if (size > PAGESIZE - 24)
+            assert_ptr_equal(block, BASEADDR(block));
         assert_ptr_equal(BASEADDR(block + size - 1), BASEADDR(block));
         memset(block, 0x5a, (size_t)size);
         assert_int_equal(kma_audit(), 0);
