@@ -238,8 +238,10 @@ void *heap_aligned(size_t alignment, size_t bytes)
     if (alignment <= UNIT)
         return heap_malloc(bytes);
     size_t in_pages = alignment > PAGESIZE ? alignment / PAGESIZE : 1;
+    if (bytes == 0)
+        bytes = 1; /* it needs a place of its own */
     if (bytes > LIMIT || alignment > LIMIT)
-        return run_get(pages_for(bytes == 0 ? 1 : bytes), in_pages, &zeroes);
+        return run_get(pages_for(bytes), in_pages, &zeroes);
     void *block = aligned_by_size(alignment, bytes);
     if (block == NULL && bytes + alignment - UNIT <= LIMIT)
         block = aligned_inside(alignment, bytes);
@@ -302,12 +304,18 @@ enum kma_free_result heap_what_is(void *ptr)
 {
     if (ptr == NULL)
         return KMA_FREE_NULL;
-    if (is_large(ptr))
-        return KMA_FREED;
-    if (run_is_free(ptr))
-        return KMA_FREE_TWICE;
+    bool may_be_block = (uintptr_t)ptr % UNIT == 0;
+    switch (run_around(ptr)) {
+    case NOTHING_HERE:
+        return KMA_FREE_UNKNOWN;
+    case RUN_FREE: /* where a large block may have been */
+        return (uintptr_t)ptr % PAGESIZE == 0 ? KMA_FREE_TWICE : KMA_FREE_UNKNOWN;
+    case RUN_LARGE:
+        return is_large(ptr) ? KMA_FREED : KMA_FREE_INSIDE;
+    case RUN_OF_ALGORITHM:
+        break;
+    }
     if (kma_what_is != NULL)
         return (enum kma_free_result)kma_what_is(block_of(ptr));
-    return (uintptr_t)ptr % UNIT == 0 && leaf_of(ptr) != NULL ? KMA_FREED
-                                                              : KMA_FREE_UNKNOWN;
+    return may_be_block ? KMA_FREED : KMA_FREE_INSIDE;
 }

@@ -44,5 +44,9 @@ int my_free(void *address)
         run_free(address);
         return KMA_FREED;
     }
-    return run_is_free(address) ? KMA_FREE_TWICE : kma_try_free(address);
+    if (address != NULL && run_around(address) == RUN_LARGE)
+        return KMA_FREE_INSIDE;
+    if (address != NULL && run_around(address) == RUN_FREE)
+        return (uintptr_t)address % PAGESIZE == 0 ? KMA_FREE_TWICE : KMA_FREE_UNKNOWN;
+    return kma_try_free(address);
 }

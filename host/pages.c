@@ -46,14 +46,13 @@ static struct {
     uint64_t nonempty[BIN_WORDS];
     size_t held;         /* pages */
     size_t free_touched; /* pages */
-    size_t most_touched; /* free ones that are not offered yet */
+    size_t not_taken;    /* of these, when the kernel would not have them */
     kma_page_stat_t stats;
 } host;
 
 void pages_open(const struct page_source *source)
 {
     host.source = source;
-    host.most_touched = KEPT_FREE / PAGESIZE;
     host.stats.page_size = PAGESIZE;
 }
 
@@ -165,22 +164,27 @@ static struct page_entry *offer(struct page_entry *entry)
     return entry;
 }
 
-/* Offers the longest free runs, until not too many pages are touched in those left. */
+/* So many free pages may be touched. */
+static inline size_t most_touched(void)
+{
+    size_t least = KEPT_FREE / PAGESIZE, share = host.held / SHARE_KEPT;
+    return share < least ? least : share;
+}
+
+/* Offers the longest free runs, until not too many pages are touched in those left. What
+ * the kernel does not take is not offered again with every free. */
 static __attribute__((noinline)) void offer_runs(void)
 {
-    size_t most = host.held / SHARE_KEPT;
-    if (most < KEPT_FREE / PAGESIZE)
-        most = KEPT_FREE / PAGESIZE;
-    for (int bin = BINS - 1; bin >= 0 && host.free_touched > most / 2; bin--) {
+    size_t enough = most_touched() / 2;
+    for (int bin = BINS - 1; bin >= 0 && host.free_touched > enough; bin--) {
         struct page_entry *next;
         for (struct page_entry *entry = host.bin[bin];
-             entry != NULL && host.free_touched > most / 2; entry = next) {
+             entry != NULL && host.free_touched > enough; entry = next) {
             next = entry->next;
             offer(entry);
         }
     }
-    /* What the kernel does not take is not offered again with every free. */
-    host.most_touched = host.free_touched > most / 2 ? 2 * host.free_touched : most;
+    host.not_taken = host.free_touched > enough ? host.free_touched : 0;
 }
 
 /* Pages that were held become free. */
@@ -191,7 +195,7 @@ static void give(char *start, size_t pages)
     struct page_entry *entry = join_free(start, pages);
     if (host.source->wants(entry->start, entry->length, host.held == 0))
         offer(entry);
-    else if (host.free_touched > host.most_touched)
+    else if (host.free_touched > host.not_taken + most_touched())
         offer_runs();
 }
 
@@ -320,10 +324,21 @@ size_t run_pages(const void *run)
     return entry != NULL && entry->state == RUN_LARGE ? entry->length : 0;
 }
 
-bool run_is_free(const void *run)
+/* From the page in which ptr lies down to the first with an entry that says something. */
+enum run_state run_around(const void *ptr)
 {
-    const struct page_entry *entry = entry_of(run);
-    return entry != NULL && entry->state == RUN_FREE && entry->start == run;
+    const char *page = BASEADDR(ptr);
+    const struct page_entry *entry = entry_of(page);
+    while (entry != NULL && entry->state == NOTHING_HERE) {
+        page -= PAGESIZE;
+        entry = entry_of(page);
+    }
+    if (entry == NULL)
+        return NOTHING_HERE;
+    const char *start = entry->state == RUN_FREE ? entry->start : page;
+    bool is_inside =
+        (size_t)((const char *)ptr - start) < entry->length * (size_t)PAGESIZE;
+    return is_inside ? (enum run_state)entry->state : NOTHING_HERE;
 }
 
 /* The free run behind the held one, when it is long enough or can be made so. */

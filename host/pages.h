@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "page_map.h"
 #include "page_source.h"
 
 /* Before anything else here. */
@@ -24,8 +25,8 @@ bool run_resize(void *run, size_t pages);
 /* The pages of a run that run_get returned; 0 for any other address. */
 size_t run_pages(const void *run);
 
-/* Whether a free run begins here, as one does after run_free until something is got. */
-bool run_is_free(const void *run);
+/* In what kind of run an address lies; it may be any. */
+enum run_state run_around(const void *ptr);
 
 /* Pages that are held, by the algorithm and as runs. */
 size_t pages_held(void);

@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "kma_page.h"
 #include "ledger.h"
@@ -25,7 +27,11 @@ enum { LINE = 512, HIGH_DESCRIPTOR = 512 };
 
 struct settings settings = {&mmap_source, FALSE, FALSE};
 
-static int output = STDERR_FILENO;
+/* Where lines go; a program that closes all descriptors may have a file of its own there. */
+static struct {
+    int descriptor;
+    struct stat file;
+} output = {.descriptor = -1};
 
 static struct {
     uint64_t calls;
@@ -37,7 +43,25 @@ static struct {
 
 /* ---- lines */
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+/* A descriptor for our lines, out of the way of those the program opens. */
+static void keep_output(void)
+{
+    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
+    if (copy < 0)
+        copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (copy >= 0 && fstat(copy, &output.file) == 0)
+        output.descriptor = copy;
+}
+
+static bool is_still_ours(int descriptor)
+{
+    struct stat file;
+    return descriptor >= 0 && fstat(descriptor, &file) == 0 &&
+           file.st_dev == output.file.st_dev && file.st_ino == output.file.st_ino;
+}
+
+__attribute__((format(printf, 2, 3))) static void say(int descriptor,
+                                                      const char *format, ...)
 {
     char line[LINE];
     va_list arguments;
@@ -48,27 +72,22 @@ __attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
         return;
     size_t bytes = (size_t)length < sizeof line - 2 ? (size_t)length : sizeof line - 2;
     line[bytes++] = '\n';
-    int saved_errno = errno;
-    ssize_t ignored = write(output, line, bytes);
-    (void)ignored;
-    errno = saved_errno;
+    /* Not write(), in which a thread may be cancelled, and the lock is held. */
+    syscall(SYS_write, descriptor, line, bytes);
 }
 
-/* A descriptor for our lines, out of the way of those the program opens. */
-static void keep_output(void)
-{
-    int saved_errno = errno;
-    int copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
-    if (copy < 0)
-        copy = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    if (copy >= 0)
-        output = copy;
-    errno = saved_errno;
-}
+/* A line about the run. errno is as before. */
+#define REPORT(...)                              \
+    do {                                         \
+        int saved_errno = errno;                 \
+        if (is_still_ours(output.descriptor))    \
+            say(output.descriptor, __VA_ARGS__); \
+        errno = saved_errno;                     \
+    } while (0)
 
 void error(char *message, char *arg)
 {
-    say(NAME ": %s %s", message, arg);
+    say(STDERR_FILENO, NAME ": %s %s", message, arg);
     abort();
 }
 
@@ -82,7 +101,7 @@ static bool is_on(const char *variable)
         return FALSE;
     if (strcmp(value, "1") == 0)
         return TRUE;
-    say(NAME ": %s=%s: this is 1, or nothing", variable, value);
+    say(STDERR_FILENO, NAME ": %s=%s: this is 1, or nothing", variable, value);
     _exit(2);
 }
 
@@ -93,21 +112,22 @@ static const struct page_source *chosen_source(void)
         return &mmap_source;
     if (strcmp(value, "brk") == 0)
         return &brk_source;
-    say(NAME ": KMA_PAGES=%s: pages come from mmap or brk", value);
+    say(STDERR_FILENO, NAME ": KMA_PAGES=%s: pages come from mmap or brk", value);
     _exit(2);
 }
 
 void read_settings(void)
 {
+    int saved_errno = errno;
     settings.source = chosen_source();
     settings.stats = is_on("KMA_STATS");
     settings.check = is_on("KMA_CHECK");
     if (settings.stats || settings.check)
         keep_output();
     if (settings.check && kma_what_is == NULL)
-        say(NAME
-            ": KMA_CHECK: this algorithm cannot tell a bad free; those of addresses "
-            "outside of its memory are refused, and of large blocks");
+        REPORT(NAME ": KMA_CHECK: this algorithm cannot tell a bad free; those of "
+                    "addresses outside of its memory are refused, and of large blocks");
+    errno = saved_errno;
 }
 
 /* ---- KMA_CHECK */
@@ -120,8 +140,8 @@ void report_bad_free(const char *call, const void *ptr, enum kma_free_result why
         [KMA_FREE_INSIDE] = "is inside a block",
         [KMA_FREE_TWICE] = "was freed already",
     };
-    say(NAME "[%ld] %s: %s(%p): %s; nothing is freed", (long)getpid(),
-        program_invocation_short_name, call, ptr, reasons[why]);
+    REPORT(NAME "[%ld] %s: %s(%p): %s; nothing is freed", (long)getpid(),
+           program_invocation_short_name, call, ptr, reasons[why]);
 }
 
 /* ---- KMA_STATS */
@@ -172,7 +192,8 @@ static void __attribute__((destructor)) report_counts(void)
     unsigned long long bytes = (unsigned long long)counts.most_pages * PAGESIZE;
     unsigned long long requested = counts.most_requested;
     unsigned thousandths = bytes == 0 ? 0 : (unsigned)(1000 * requested / bytes);
-    say(NAME "[%ld] %s: %llu calls, %llu without memory; at most %llu bytes requested, "
+    REPORT(
+        NAME "[%ld] %s: %llu calls, %llu without memory; at most %llu bytes requested, "
              "%llu page bytes, utilization %u.%03u; kernel calls: %llu brk, %llu mmap, "
              "%llu munmap, %llu madvise; %llu bytes given back%s",
         (long)getpid(), program_invocation_short_name, (unsigned long long)counts.calls,

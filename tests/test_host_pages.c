@@ -306,9 +306,15 @@ static void test_addresses_that_are_nothing(void **state)
     assert_int_equal(run_pages(&local), 0);
     assert_int_equal(run_pages(NULL), 0);
     assert_int_equal(run_pages((void *)(UINTPTR_MAX & ~(uintptr_t)(PAGESIZE - 1))), 0);
-    assert_false(run_is_free(run));
+    assert_int_equal(run_around(run + 10 * PAGESIZE - 1), RUN_LARGE);
+    assert_int_equal(run_around(run + 10 * PAGESIZE), RUN_FREE);
+    assert_int_equal(run_around(&local), NOTHING_HERE);
     run_free(run);
     assert_int_equal(run_pages(run), 0);
+    assert_int_equal(run_around(run + 3 * PAGESIZE), RUN_FREE);
+    kma_page_t *page = get_page();
+    assert_int_equal(run_around((char *)page->ptr + 1), RUN_OF_ALGORITHM);
+    free_page(page);
 }
 
 /* The audit sees what it is there to see. */
