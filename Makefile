@@ -199,10 +199,12 @@ programs: need-analyze ## run real programs on every algorithm, beside glibc, je
 	@$(NEED) $(PROGRAM_TOOLS) || echo 'make programs: going on without them' >&2
 	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make programs: going on without them' >&2
 	@$(MAKE) -s --no-print-directory $(LIBRARIES:%=$(BUILD)/%)
-	@$(PYTHON) analysis/programs --bin $(BUILD) --algorithms "$(ALGORITHMS)" --cc "$(CC)" \
-		--references --repeat $(REPEAT) --out report
-	@[ ! -f report/results.json ] || $(PYTHON) analysis/report --results report --out report
-PROGRAM_TOOLS = git sqlite3 redis python-tests
+	@$(PYTHON) analysis/programs --bin $(BUILD) --algorithms "$(ALGORITHMS)" \
+		--cc "$(CC)$(if $(M32), -m32)" --references --repeat $(REPEAT) --out report; \
+	status=$$?; [ $$status -le 1 ] || exit $$status; \
+	[ ! -f report/results.json ] || { $(PYTHON) analysis/report --results report --out report && \
+	$(PYTHON) analysis/doc_tables --results report/results.json DOC; } && exit $$status
+PROGRAM_TOOLS = gcc git sqlite3 redis python-tests
 REPEAT = 5
 
 bench: need-analyze ## time per event beside glibc's malloc and against live blocks; reading of traces
@@ -265,6 +267,7 @@ need-test:
 		$(if $(M32),cmocka32 valgrind32 zstd32,tracefs)
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
 	@$(NEED) cmocka32 || echo 'make test: nothing is tested with 32 bits' >&2
+	@$(NEED) $(PROGRAM_TOOLS) || echo 'make test: not all programs run on the algorithms' >&2
 test-programs: executables $(LIBRARIES:%=$(BUILD)/%) $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o

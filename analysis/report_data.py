@@ -9,6 +9,7 @@ import os
 
 import heapmap
 import measure
+import programs_results
 import results
 from common import Refusal
 from series import BadData, disagreement
@@ -63,6 +64,7 @@ class Comparison:
     curves: dict
     heapmaps: dict
     runs: list
+    programs: dict = None  # what analysis/programs has left beside, if it has
 
     @property
     def main(self):
@@ -77,7 +79,8 @@ class Comparison:
         found = {row.algorithm: row.kind for row in self.results["rows"]}
         for point in self.results["growth"]:
             found.setdefault(point["algorithm"], point.get("kind", measure.ALGORITHM))
-        return found
+        return {**found, **{name: kind for name, kind in programs_results.kinds(self.programs).items()
+                            if name not in found}}
 
 
 def _foreign(path):
@@ -147,6 +150,16 @@ def read_heapmap(path):
             "index": found.events, "cells": found.cells}
 
 
+def load_programs(folder):
+    path = os.path.join(folder, programs_results.NAME)
+    if not os.path.exists(path):
+        return None
+    found = programs_results.load(path)
+    if found["settings"]["quick"]:
+        raise Refusal(f"{path}: a quick run, its times say nothing")
+    return found
+
+
 def load(folder):
     path = os.path.join(folder, "results.json")
     found = results.load(path)
@@ -162,7 +175,7 @@ def load(folder):
     facts = {one["trace"]: one for one in found["traces"]}
     runs = [Run(trace, page_size, rows, facts[trace])
             for (trace, page_size), rows in results.by_workload(found["rows"]).items()]
-    return Comparison(found, curves, heapmaps, runs)
+    return Comparison(found, curves, heapmaps, runs, load_programs(folder))
 
 
 # ---- fewer points
@@ -266,4 +279,5 @@ def page_data(comparison):
     return {"levels": LEVELS, "runs": runs, "main": comparison.runs.index(comparison.main),
             "algorithms": [{"name": name, "kind": kind}
                            for name, kind in comparison.kinds.items()],
-            "growth": comparison.results["growth"]}
+            "growth": comparison.results["growth"],
+            "programs": programs_results.points(comparison.programs)}

@@ -83,7 +83,10 @@ void heap_open(void)
 
 static inline size_t units_of(size_t bytes)
 {
-    return bytes == 0 ? 1 : (bytes + heap.overhead + UNIT - 1) / UNIT;
+    size_t units = (bytes + heap.overhead + UNIT - 1) / UNIT;
+    if (bytes == 0)
+        return 1;
+    return units < PAGE_UNITS ? units : PAGE_UNITS; /* more: overhead is less there */
 }
 
 static inline bool knows_sizes(void)

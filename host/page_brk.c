@@ -100,11 +100,6 @@ static enum offer_result offer(char *start, size_t pages)
     return PAGES_GONE;
 }
 
-static void undo(char *start, size_t pages)
-{
-    offer(start, pages);
-}
-
 static int wants(const char *start, size_t pages, int idle)
 {
     size_t bytes = pages * PAGESIZE;
@@ -116,4 +111,4 @@ static char *end(void)
     return area.end == the_break() ? area.end : NULL;
 }
 
-const struct page_source brk_source = {grow, undo, offer, wants, end};
+const struct page_source brk_source = {grow, offer, wants, end};

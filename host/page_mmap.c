@@ -99,11 +99,6 @@ static int give_back(char *start, size_t bytes)
     return 1;
 }
 
-static void undo(char *start, size_t pages)
-{
-    give_back(start, pages * PAGESIZE);
-}
-
 static enum offer_result offer(char *start, size_t pages)
 {
     size_t bytes = pages * PAGESIZE;
@@ -123,4 +118,4 @@ static char *end(void)
     return area.next;
 }
 
-const struct page_source mmap_source = {grow, undo, offer, wants, end};
+const struct page_source mmap_source = {grow, offer, wants, end};

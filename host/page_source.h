@@ -17,8 +17,6 @@ struct page_source {
     /* At least *pages more pages of zeroes, aligned to PAGESIZE, that adjoin `beside` (the
      * end of a free run) where that can be had; *pages becomes how many. NULL: none. */
     char *(*grow)(size_t *pages);
-    /* Takes back what grow has just returned. */
-    void (*undo)(char *start, size_t pages);
     /* Offers free pages to the kernel. */
     enum offer_result (*offer)(char *start, size_t pages);
     /* Whether a run of free pages that has just come to be is to be offered at once;

@@ -47,6 +47,8 @@ static struct {
     size_t held;         /* pages */
     size_t free_touched; /* pages */
     size_t not_taken;    /* of these, when the kernel would not have them */
+    char *unlisted;      /* pages that are not in the page map yet, or NULL */
+    size_t unlisted_pages;
     kma_page_stat_t stats;
 } host;
 
@@ -235,19 +237,30 @@ static struct page_entry *find(size_t pages, size_t alignment)
     return NULL;
 }
 
+/* Makes pages that the source has given a free run. FALSE: no memory for the page map; they
+ * wait until there is. */
+static bool list_pages(void)
+{
+    if (host.unlisted != NULL && !page_map_add(host.unlisted, host.unlisted_pages))
+        return FALSE;
+    if (host.unlisted != NULL)
+        join_free(host.unlisted, host.unlisted_pages);
+    host.unlisted = NULL;
+    return TRUE;
+}
+
 /* Gets at least so many pages from the source, as a free run or part of one. */
 static bool grow(size_t pages)
 {
     int saved_errno = errno;
-    size_t got = pages;
-    char *start = host.source->grow(&got);
-    bool added = start != NULL && page_map_add(start, got);
-    if (added)
-        join_free(start, got);
-    else if (start != NULL)
-        host.source->undo(start, got);
+    bool grown = list_pages();
+    if (grown) {
+        host.unlisted_pages = pages;
+        host.unlisted = host.source->grow(&host.unlisted_pages);
+        grown = host.unlisted != NULL && list_pages();
+    }
     errno = saved_errno;
-    return added;
+    return grown;
 }
 
 /* The free run that the next pages from the source will adjoin. */

@@ -18,6 +18,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, os.path.join(ROOT, "analysis"))
 import jobs  # noqa: E402
 import ktr  # noqa: E402
+import programs_results  # noqa: E402
 import results  # noqa: E402
 import series  # noqa: E402
 from measure import trace_name  # noqa: E402
@@ -25,7 +26,12 @@ from measure import trace_name  # noqa: E402
 ALGORITHMS = ("dummy", "rm", "rm_best", "rm_worst", "bud", "lzbud", "p2fl", "mck2", "slab", "bt",
               "tlsf")
 LIVE = (1_000, 10_000, 100_000)
+PROGRAMS = ("ls", "python-malloc", "redis")
 PAGE_SIZE = 8192
+MACHINE = {"cpu": "A processor @ 3.00GHz", "cores": 2, "memory_bytes": 2 ** 34,
+           "kernel": "Linux 6.1 x86_64"}
+BUILD = {"compiler": "gcc 12.2.0", "flags": "-std=c11 -O3", "version": "1.0",
+         "commit": "0123456789ab", "modified": True}
 
 
 def tail(times):
@@ -204,16 +210,46 @@ def make_results(out, folder, traces, algorithms=ALGORITHMS, references=("libc",
                         "rows": len(rows)})
     found = {
         "format": results.FORMAT, "traces": [facts_of(trace) for trace in traces], "date": "2026-01-02T03:04:05Z",
-        "machine": {"cpu": "A processor @ 3.00GHz", "cores": 2, "memory_bytes": 2 ** 34,
-                    "kernel": "Linux 6.1 x86_64"},
-        "build": {"compiler": "gcc 12.2.0", "flags": "-std=c11 -O3", "version": "1.0",
-                  "commit": "0123456789ab", "modified": True},
+        "machine": MACHINE, "build": BUILD,
         "settings": {"passes": 3, "page_sizes": [PAGE_SIZE]}, "rows": rows,
         "correlation": correlation,
         "growth": [point for name in algorithms for point in growth_of(name, rand)] if growth else []}
     for name, value in (("results", found), ("curves", {"format": 1, "runs": runs})):
         with open(os.path.join(out, f"{name}.json"), "w", encoding="utf-8") as file:
             json.dump(value, file)
+    return found
+
+
+def program_row(program, algorithm, kind, rand):
+    factor, held = (1, 1) if algorithm == "libc" else (rand.uniform(0.8, 1.9), rand.uniform(0.9, 2))
+    return programs_results.ProgramRow(
+        program, algorithm, kind, None, [factor * part for part in (0.4, 0.41, 0.5)],
+        [factor * part for part in (0.39, 0.40, 0.41)],
+        [round(held * (8 + part) * 2**20) for part in (0, 0.1, 0.2)])
+
+
+def make_programs(out, algorithms=ALGORITHMS, references=("libc",), failure=None, quick=False):
+    """programs.json in the folder `out`. `failure`: why the last algorithm failed with the
+    first program."""
+    rand, rows = random.Random(4), []
+    for program in PROGRAMS:
+        members = [program_row(program, name, "reference", rand) for name in references]
+        members[1:1] = [program_row(program, name, "algorithm", rand) for name in algorithms]
+        if failure and program == PROGRAMS[0]:
+            members[len(algorithms)].fail(failure)
+        for row in members:
+            row.compare(members[0])
+        rows += members
+    about = [{"program": program, "about": f"what {program} does", "skipped": None,
+              "instead_of": "libjemalloc.so.2" if program == "redis" else None}
+             for program in PROGRAMS]
+    about.append({"program": "git", "about": "git", "skipped": "git is not installed",
+                  "instead_of": None})
+    found = {"format": programs_results.FORMAT, "date": "2026-01-02T03:04:05Z",
+             "machine": MACHINE, "build": BUILD, "programs": about, "rows": rows,
+             "settings": {"rounds": 3, "quick": quick, "pages": "mmap"}}
+    with open(os.path.join(out, programs_results.NAME), "w", encoding="utf-8") as file:
+        json.dump(programs_results.plain(found), file)
     return found
 
 
@@ -226,6 +262,7 @@ def main():
     os.makedirs(options.out, exist_ok=True)
     make_results(options.out, options.bin, options.traces,
                  references=("libc", "jemalloc", "mimalloc", "tcmalloc"))
+    make_programs(options.out, references=("libc", "jemalloc", "mimalloc", "tcmalloc"))
 
 
 if __name__ == "__main__":

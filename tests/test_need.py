@@ -45,9 +45,9 @@ class Need(unittest.TestCase):
         path = os.path.join(self.bin, name)
         return f"echo > {path}; {shutil.which('chmod')} +x {path}"
 
-    def need(self, *tools, status=0):
+    def need(self, *tools, status=0, **environment):
         done = subprocess.run([os.path.join(ANALYSIS, "need"), *tools], encoding="utf-8",
-                              env={"PATH": self.bin, "TMPDIR": self.scratch},
+                              env={"PATH": self.bin, "TMPDIR": self.scratch, **environment},
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60)
         self.assertEqual(done.returncode, status, done.stdout)
         self.assertEqual(os.listdir(self.scratch), [], "a log is left")
@@ -113,6 +113,27 @@ class Need(unittest.TestCase):
         self.assertEqual([call.split()[0] for call in self.calls()],
                          ["dpkg", "noninteractive", "noninteractive"])
         self.assertIn("libcmocka-dev:i386", self.calls()[2])
+
+    def test_redis_comes_without_a_service(self):
+        self.apt("")
+        self.tool("id", "echo 1000")
+        self.tool("redis-cli", "")
+        self.assertIn("apt-get install -y redis-tools'", self.need("redis", status=1))
+        for name in ("redis-check-rdb", "redis-benchmark"):
+            self.tool(name, "")
+        self.assertEqual(self.need("redis"), "")
+
+    def test_the_tests_of_this_python(self):
+        """A module named test that has none of them hides those that may be installed."""
+        self.apt("")
+        self.tool("id", "echo 1000")
+        os.mkdir(os.path.join(self.folder, "test"))
+        write_script(os.path.join(self.folder, "test", "__init__.py"), "")
+        self.assertRegex(self.need("python-tests", status=1, PYTHONPATH=self.folder),
+                         r"apt-get install -y libpython3\.\d+-testsuite'")
+        for name in ("dict", "json", "threading"):
+            write_script(os.path.join(self.folder, "test", f"test_{name}.py"), "")
+        self.assertEqual(self.need("python-tests", PYTHONPATH=self.folder), "")
 
     def test_no_apt(self):
         self.assertEqual(self.need("gnuplot", status=1),

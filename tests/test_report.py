@@ -10,7 +10,7 @@ import unittest
 
 import ktr_files
 from report_case import COLUMNS, ReportCase, Tables, figure, write_report
-from report_fixture import ALGORITHMS, PAGE_SIZE, make_results
+from report_fixture import ALGORITHMS, PAGE_SIZE, PROGRAMS, make_programs, make_results
 from shared import ROOT, read, write_script
 
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", "."))
@@ -40,6 +40,7 @@ class Whole(ReportCase):
             text = read(os.path.join(results, name)).replace("1.trace", EVIL_TRACE)
             write_script(os.path.join(results, name), text)
         cls.results = json.loads(read(os.path.join(results, "results.json")))
+        cls.programs = make_programs(results, references=("libc", "jemalloc"), failure=EVIL_FAILURE)
         cls.page = write_report(results, cls.path("report"))
         cls.text = read(cls.page)
         cls.curves = json.loads(read(os.path.join(results, "curves.json")))["runs"]
@@ -170,8 +171,8 @@ class Whole(ReportCase):
             ).map((plot) => plot.dataset.plot)""", name)
 
     def test_the_legend_switches_a_curve_in_all_plots(self):
-        everywhere = ["pareto", "bytes", "waste", "utilization", "malloc", "free", "growth-ns",
-                      "growth-instructions"]
+        everywhere = ["pareto", "bytes", "waste", "utilization", "malloc", "free", "programs-mean",
+                      "programs-worst", "growth-ns", "growth-instructions"]
         self.assertEqual(self.drawn("bud"), everywhere)
         self.click("#legend [data-algorithm=bud]")
         self.assertEqual(self.drawn("bud"), [])
@@ -260,6 +261,59 @@ class Whole(ReportCase):
             s.value = 'dummy'; s.dispatchEvent(new Event('change'))""")
         self.assertNotEqual(self.run_js(painted), before)
 
+    # ---- real programs
+
+    def test_every_figure_of_the_programs(self):
+        """A table for each of time, processor time and memory."""
+        shown = self.run_js("""
+            return [...document.querySelectorAll("table.programs")].map((table) => [
+              table.dataset.figure, [...table.tHead.querySelectorAll("th")].map((th) => th.textContent),
+              [...table.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent))])""")
+        self.assertEqual([figure for figure, _, _ in shown], ["wall", "cpu", "peak"])
+        for figure, heads, lines in shown:
+            self.assertEqual(heads[2:], [*ALGORITHMS, "jemalloc"])
+            self.assertEqual([line[0] for line in lines], list(PROGRAMS))
+            for line in lines:
+                rows = {row.algorithm: row for row in self.programs["rows"] if row.program == line[0]}
+                for name, text in zip(heads[2:], line[2:]):
+                    expected = ("failed" if rows[name].failure else
+                                f"{rows[name].ratio(figure):.2f}")
+                    self.assertEqual(text.rstrip("!"), expected, (figure, line[0], name))
+        self.assertEqual([line[1] for line in shown[2][2]], ["8.1"] * 3)
+
+    def test_targets_of_the_programs(self):
+        marked = self.run_js("""
+            return [...document.querySelectorAll("table.programs td.missed")].map((cell) => [
+              cell.closest("table").dataset.figure, cell.closest("tr").dataset.program,
+              cell.closest("table").tHead.rows[0].cells[cell.cellIndex].textContent])""")
+        rows = {(row.program, row.algorithm): row for row in self.programs["rows"]}
+        expected = [["wall", program, name] for program in PROGRAMS for name in ("mck2", "slab", "tlsf")
+                    if (rows[program, name].wall_ratio or 0) > 1.5]
+        self.assertTrue(0 < len(expected) < 8, "the figures are to have some of both")
+        for program in PROGRAMS:
+            least = min((rows[program, name] for name in ALGORITHMS if rows[program, name].peak_ratio),
+                        key=lambda row: row.peak_ratio)
+            if least.peak_ratio > 1.1:
+                expected.append(["peak", program, least.algorithm])
+        self.assertEqual(marked, expected)
+        said = self.run_js("return document.querySelector('#programs .targets').innerText")
+        self.assertIn("What failed, which is told below, is left out", said)
+        for figure, program, name in expected:
+            self.assertRegex(said, rf"{program} (with {name}|\(the least is {name}'s)")
+
+    def test_what_is_said_of_programs(self):
+        said = self.run_js("return document.querySelector('#programs').innerText")
+        self.assertIn(f"ls with {ALGORITHMS[-1]} failed: {EVIL_FAILURE}.", said)
+        self.assertIn("git was not run: git is not installed.", said)
+        self.assertIn("redis is linked with libjemalloc.so.2", said)
+        self.assertIn("what python-malloc does", said)
+
+    def test_who_failed_with_a_program_is_no_point(self):
+        shown = self.run_js("""
+            return [...document.querySelectorAll("[data-plot=programs-mean] .mark")].map(
+              (mark) => mark.dataset.algorithm)""")
+        self.assertEqual(sorted(set(shown)), sorted(["libc", *ALGORITHMS[:-1], "jemalloc"]))
+
     # ---- screens and themes
 
     def paint(self):
@@ -314,7 +368,7 @@ class Whole(ReportCase):
         os.makedirs(SCREENSHOTS, exist_ok=True)
         parts = {"top": "body", "table": "#bar", "plots": ".run:not([hidden]) .plots",
                  "heat": ".run:not([hidden]) .heat", "worst": ".run:not([hidden]) > h3",
-                 "growth": "#growth", "method": "#instructions"}
+                 "growth": "#growth", "programs": "#programs", "method": "#instructions"}
         for device, screen in (("laptop", (1366, 768)), ("phone", (390, 844, 2, True))):
             for theme in ("light", "dark"):
                 self.browser.screen(*screen)
@@ -447,6 +501,19 @@ class Small(ReportCase):
             ".run [data-plot=bytes] .curve[data-algorithm=bud]").length"""), 1)
         self.assertIn("there are no figures", self.run_js(
             "return document.querySelector('.run [data-plot=free]').textContent"))
+
+    def test_no_programs_were_run(self):
+        self.make("alone", ["REQUEST 0 100"], ["bud", "rm"])
+        self.assertIsNone(self.run_js("return document.getElementById('programs')"))
+
+    def test_programs_with_allocators_that_have_no_traces(self):
+        self.make("others", ["REQUEST 0 100"], ["bud"],
+                  lambda folder: make_programs(folder, ("tlsf", "mine")))
+        self.assertEqual(self.run_js("""return [...document.querySelectorAll(
+            "#legend [data-algorithm]")].map((chip) => chip.dataset.algorithm).slice(-3)"""),
+                         ["libc", "tlsf", "mine"])
+        self.assertEqual(self.run_js("""return document.querySelectorAll(
+            "[data-plot=programs-mean] .mark[data-algorithm=mine]").length"""), 1)
 
     def test_everything_failed(self):
         self.make("none", ["REQUEST 0 100"], ["absent"])

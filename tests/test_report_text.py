@@ -15,12 +15,13 @@ import tempfile
 import unittest
 
 from driver_case import BUILD
-from report_fixture import make_results
+from report_fixture import make_programs, make_results
 from shared import ROOT, read
 
 sys.dont_write_bytecode = True
 ANALYSIS = os.path.join(ROOT, "analysis")
 sys.path.insert(0, ANALYSIS)
+import programs_results  # noqa: E402
 import report_data  # noqa: E402
 import report_text  # noqa: E402
 import style  # noqa: E402
@@ -318,6 +319,45 @@ class Refusals(unittest.TestCase):
         with self.changed(folder, "results") as results:
             results["traces"] = [3]
         self.refused(folder, "these are no results of analysis/compare")
+
+    def test_programs_that_make_no_sense(self):
+        folder = self.copy()
+        make_programs(folder, quick=True)
+        self.refused(folder, "programs.json: a quick run")
+        make_programs(folder)
+        with self.changed(folder, "programs") as found:
+            found["rows"][1]["wall_s"] = []
+        self.refused(folder, "ls with dummy has neither figures nor a failure")
+        with self.changed(folder, "programs") as found:
+            found["rows"][1]["program"] = "emacs"
+            found["rows"][1]["failure"] = "it fell"
+        self.refused(folder, "emacs is not in its list of programs")
+        with self.changed(folder, "programs") as found:
+            del found["settings"]
+        self.refused(folder, "these are no results of analysis/programs")
+        with self.changed(folder, "programs") as found:
+            found["format"] = 99
+        self.refused(folder, "written by another version")
+
+    def test_the_tables_of_doc(self):
+        """What was not run leaves the table as it is."""
+        folder = self.copy()
+        doc, marks = os.path.join(folder, "DOC"), ("<!-- table:programs-{} -->\n", "<!-- /table -->\n")
+        text = "".join(f"{marks[0].format(name)}old {name}\n{marks[1]}" for name in ("time", "memory"))
+        with open(doc, "w", encoding="utf-8") as file:
+            file.write(text)
+
+        def rewritten():
+            subprocess.run([sys.executable, "-B", os.path.join(ROOT, "analysis/doc_tables"), "--results",
+                            os.path.join(folder, "results.json"), doc], check=True)
+            return read(doc)
+
+        self.assertEqual(rewritten(), text)
+        rows = make_programs(folder)["rows"]
+        for name, figure in (("time", "wall"), ("memory", "peak")):
+            text = text.replace(f"old {name}", "\n".join(programs_results.markdown(rows, figure)))
+        self.assertEqual(rewritten(), text)
+        self.assertIn("| redis ", text)
 
     def test_a_broken_heap_map(self):
         folder = self.copy()

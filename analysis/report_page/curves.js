@@ -108,6 +108,15 @@ function growthPlot(figure, title, kind) {
           y: {title, kind, log: true, short: kind === "ns" ? "per event" : "instructions per event"}};
 }
 
+// Over all real programs: what each allocator takes and holds as a part of what glibc does.
+function programsPlot(time, peak, title, note) {
+  const curves = data.programs.map((one) => ({...look(one.algorithm), shape: "points", loose: true,
+                                              xs: [one[time]], ys: [one[peak]]}));
+  return {title, curves, derived: frontier, note,
+          x: {title: "time / glibc's", kind: "number", log: true, short: "time"},
+          y: {title: "largest resident set / glibc's", kind: "number", log: true, short: "memory"}};
+}
+
 const PLOTS = {
   pareto: paretoPlot,
   bytes: bytesPlot,
@@ -115,6 +124,12 @@ const PLOTS = {
   utilization: utilizationPlot,
   malloc: (run) => latencyPlot(run, "malloc"),
   free: (run) => latencyPlot(run, "free"),
+  "programs-mean": () => programsPlot(
+    "time", "peak", "Time against memory, mean of all programs",
+    "Geometric mean. Down and to the left is better; 1 is glibc. Hollow: references."),
+  "programs-worst": () => programsPlot(
+    "worst_time", "worst_peak", "Time against memory, worst of all programs",
+    "The largest ratio of time and the largest ratio of memory, which need not be of one program."),
   "growth-ns": () => growthPlot("ns_per_event", "time per event", "ns"),
   "growth-instructions":
     () => growthPlot("instructions_per_event", "instructions per event", "number"),
