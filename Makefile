@@ -45,6 +45,8 @@ comma = ,
 BUILD = build/$(notdir $(CC))$(if $(PAGESIZE),-$(PAGESIZE))$(if $(M32),-m32)$(if $(SANITIZE),-sanitize)$(if $(COUNTED),-counted)
 
 PROGRAMS = $(ALGORITHMS:%=kma_%)
+# A program with a sanitizer has its malloc, and counts are for a driver that prints them.
+LIBRARIES = $(if $(SANITIZE)$(COUNTED),,$(ALGORITHMS:%=libkma_%.so) libkma.a)
 DRIVER_SOURCES = $(filter-out driver/kma_%.c,$(wildcard driver/*.c))
 DRIVER = $(DRIVER_SOURCES:%.c=$(BUILD)/%.o)
 ALGORITHM_FILES = $(filter-out kma_page.c,$(wildcard kma_*.c))
@@ -92,8 +94,6 @@ $(PROGRAMS) $(LIBRARIES) kma_competition: %: $(BUILD)/% FORCE
 
 # ---- the algorithms as the malloc of real programs
 
-# A program with a sanitizer has its malloc, and counts are for a driver that prints them.
-LIBRARIES = $(if $(SANITIZE)$(COUNTED),,$(ALGORITHMS:%=libkma_%.so) libkma.a)
 HOST_PARTS = $(filter-out host/settings.c host/my_malloc.c,$(wildcard host/*.c))
 HOST = $(HOST_PARTS:%.c=$(BUILD)/%.o)
 $(BUILD)/host/%.o: FLAGS += $(SHARED) -fvisibility=hidden -fno-builtin
