@@ -90,7 +90,7 @@ $(BUILD)/kma_nothing: $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) $(BUILD)/driv
 
 # The executables one types are copies of those of the settings last made.
 $(PROGRAMS) $(LIBRARIES) kma_competition: %: $(BUILD)/% FORCE
-	@cmp -s $< $@ || cp -f $< $@
+	@cmp -s $< $@ || cp --remove-destination $< $@
 
 # ---- the algorithms as the malloc of real programs
 
@@ -133,7 +133,7 @@ capture: need-capture $(CAPTURE:%=capture/%) capture/librecorder.so ## build wha
 need-capture:
 	@$(NEED) $(CC) $(if $(M32),zstd32,zstd.h tracefs)
 $(CAPTURE:%=capture/%) capture/librecorder.so: %: $(BUILD)/% FORCE
-	@cmp -s $< $@ || cp -f $< $@
+	@cmp -s $< $@ || cp --remove-destination $< $@
 $(BUILD)/capture/libcapture.a: $(CAPTURE_PARTS:%.c=$(BUILD)/%.o) $(CAPTURE_DRIVER:%=$(BUILD)/driver/%.o)
 	@rm -f $@
 	ar -cr $@ $^
@@ -157,7 +157,7 @@ $(BUILD)/competition-$(COMPETITION): kma.c kma_page.c $(ALGORITHM_FILES) $(wildc
 		kma.c kma_page.c $(wildcard driver/*.c) $(ALGORITHM_FILES)
 
 $(BUILD)/kma_competition: $(BUILD)/competition-$(COMPETITION) FORCE
-	@cmp -s $< $@ || cp -f $< $@
+	@cmp -s $< $@ || cp --remove-destination $< $@
 
 competitionAlgorithm: ## print the algorithm in the competition
 	@echo $(COMPETITION)
