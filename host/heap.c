@@ -89,6 +89,11 @@ static inline size_t units_of(size_t bytes)
     return units < PAGE_UNITS ? units : PAGE_UNITS; /* more: overhead is less there */
 }
 
+size_t heap_units(size_t bytes)
+{
+    return bytes <= LIMIT ? units_of(bytes) : PAGE_UNITS + 1;
+}
+
 static inline bool knows_sizes(void)
 {
     return kma_usable_size != NULL;
@@ -185,7 +190,7 @@ static inline void *block_of(void *ptr)
 static __attribute__((noinline)) void free_inner(void *ptr)
 {
     flip_bit(leaf_of(ptr)->inner, unit_of(ptr));
-    heap.inner--;
+    __atomic_store_n(&heap.inner, heap.inner - 1, __ATOMIC_RELAXED);
     free_small(*word_before(ptr));
 }
 
@@ -200,7 +205,7 @@ static bool mark_inner(void *block, void *ptr)
     if (leaf->inner == NULL)
         return FALSE;
     flip_bit(leaf->inner, unit_of(ptr));
-    heap.inner++;
+    __atomic_store_n(&heap.inner, heap.inner + 1, __ATOMIC_RELAXED);
     *word_before(ptr) = block;
     return TRUE;
 }
@@ -269,6 +274,15 @@ size_t heap_usable_size(void *ptr)
         return run_pages(ptr) * PAGESIZE;
     char *block = block_of(ptr);
     return size_of_small(block) - (size_t)((char *)ptr - block);
+}
+
+bool heap_fits(const void *ptr, size_t bytes)
+{
+    if (knows_sizes() || (uintptr_t)ptr % PAGESIZE == 0)
+        return FALSE;
+    if (__atomic_load_n(&heap.inner, __ATOMIC_RELAXED) != 0)
+        return FALSE;
+    return bytes <= heap.asked_for[marked_size(ptr) / UNIT];
 }
 
 static void *move(void *ptr, size_t bytes)

@@ -14,10 +14,14 @@ void heap_open(void);
 /* `bytes` bytes or more, aligned to 16, contents undefined. NULL: no memory. */
 void *heap_malloc(size_t bytes);
 
-/* The same, all of them zero. */
+/* Requests of as many units get blocks of the same size; more than a page has: for
+ * requests that the algorithm does not serve. */
+size_t heap_units(size_t bytes);
+
+/* As heap_malloc, all of it zero. */
 void *heap_calloc(size_t bytes);
 
-/* The same, aligned to a power of two, contents undefined. */
+/* As heap_malloc, aligned to a power of two, contents undefined. */
 void *heap_aligned(size_t alignment, size_t bytes);
 
 /* Frees a block from any of these. */
@@ -27,6 +31,10 @@ void heap_free(void *block);
  * behind it can be had; otherwise at a new place, aligned to 16. NULL: no memory, the
  * old block is as it was. */
 void *heap_realloc(void *block, size_t bytes);
+
+/* Whether a block is known to hold so many bytes. The only function here that may be called
+ * without the lock, by the thread that has the block. */
+bool heap_fits(const void *block, size_t bytes);
 
 /* The bytes that a block can hold. */
 size_t heap_usable_size(void *block);

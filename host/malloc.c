@@ -1,94 +1,28 @@
-/* malloc.c - malloc and its family for a whole process, over heap.h: one lock, errno, and
- * what happens when the process forks.
- *
- * One mutex guards everything. It is left alone while the process has had one thread only
- * (__libc_single_threaded). At a fork the thread that forks holds it, so that the child
- * gets a heap that nobody was changing; the handlers that the program or its libraries
- * registered may allocate meanwhile, as the forking thread is let in without the lock.
+/* malloc.c - malloc and its family for a whole process, over heap.h: a lock (lock.h),
+ * batches for threads (batches.h), errno.
  *
  * A signal handler may call these functions when it has interrupted anything but one of
  * them, as with the C library's own. */
 
 #include <errno.h>
 #include <malloc.h>
-#include <pthread.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <sys/single_threaded.h>
+#include <string.h>
 #include <unistd.h>
+#include "batches.h"
 #include "heap.h"
-#include "pages.h"
+#include "kma_page.h"
+#include "lock.h"
 #include "settings.h"
 
-#define LIKELY(condition) __builtin_expect(condition, 1)
-#define UNLIKELY(condition) __builtin_expect(condition, 0)
 #define EXPORTED __attribute__((visibility("default")))
-
-static pthread_mutex_t mutex = PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
-static bool is_open;
-
-static bool is_forking; /* and this thread does: */
-static pthread_t forking_thread;
-
-/* ---- the lock */
-
-/* Whether there is something to unlock. */
-static __attribute__((noinline)) bool lock_mutex(void)
-{
-    if (__atomic_load_n(&is_forking, __ATOMIC_ACQUIRE) &&
-        pthread_equal(forking_thread, pthread_self()))
-        return FALSE;
-    pthread_mutex_lock(&mutex);
-    return TRUE;
-}
-
-static __attribute__((noinline)) void open_heap(void)
-{
-    is_open = TRUE;
-    read_settings();
-    pages_open(settings.source);
-    heap_open();
-}
-
-static inline bool enter(void)
-{
-    bool locked = LIKELY(__libc_single_threaded) ? FALSE : lock_mutex();
-    if (UNLIKELY(!is_open))
-        open_heap();
-    return locked;
-}
-
-static inline void leave(bool locked)
-{
-    if (UNLIKELY(locked))
-        pthread_mutex_unlock(&mutex);
-}
-
-static void before_fork(void)
-{
-    pthread_mutex_lock(&mutex);
-    forking_thread = pthread_self();
-    __atomic_store_n(&is_forking, TRUE, __ATOMIC_RELEASE);
-}
-
-static void after_fork_in_parent(void)
-{
-    __atomic_store_n(&is_forking, FALSE, __ATOMIC_RELEASE);
-    pthread_mutex_unlock(&mutex);
-}
-
-static void after_fork_in_child(void)
-{
-    is_forking = FALSE;
-    mutex = (pthread_mutex_t)PTHREAD_ADAPTIVE_MUTEX_INITIALIZER_NP;
-    if (settings.stats)
-        forget_counts();
-}
 
 /* Settings are read, and complained of, also where nothing is ever requested. */
 static void __attribute__((constructor)) start(void)
 {
     leave(enter());
+    open_batches();
     pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
 
@@ -111,6 +45,20 @@ static inline void *get(size_t alignment, size_t bytes, enum how how)
     leave(locked);
     if (UNLIKELY(block == NULL))
         errno = ENOMEM;
+    return block;
+}
+
+/* A block of those that a thread gets several of at once, where it is small. */
+static inline void *get_small(size_t bytes, enum how how)
+{
+    size_t units = heap_units(bytes);
+    if (units > MOST_UNITS)
+        return get(1, bytes, how);
+    void *block = get_one(bytes, units);
+    if (UNLIKELY(block == NULL))
+        errno = ENOMEM;
+    else if (how == ZEROES)
+        memset(block, 0, bytes);
     return block;
 }
 
@@ -138,6 +86,8 @@ static void *get_aligned(size_t alignment, size_t bytes)
 
 static void *resize(void *ptr, size_t bytes)
 {
+    if (UNLIKELY(has_batches()) && heap_fits(ptr, bytes))
+        return ptr;
     void *block = NULL;
     bool locked = enter();
     bool is_block = LIKELY(!settings.check) || check("realloc", ptr);
@@ -155,6 +105,8 @@ static void *resize(void *ptr, size_t bytes)
 
 EXPORTED void *malloc(size_t bytes)
 {
+    if (UNLIKELY(has_batches()))
+        return get_small(bytes, ANY_CONTENTS);
     return get(1, bytes, ANY_CONTENTS);
 }
 
@@ -162,6 +114,10 @@ EXPORTED void free(void *ptr)
 {
     if (ptr == NULL)
         return;
+    if (UNLIKELY(has_batches()) && (uintptr_t)ptr % PAGESIZE != 0) {
+        free_one(ptr);
+        return;
+    }
     bool locked = enter();
     if (LIKELY(!settings.check) || check("free", ptr)) {
         if (UNLIKELY(settings.stats))
@@ -176,6 +132,8 @@ EXPORTED void *calloc(size_t count, size_t size)
     size_t bytes;
     if (__builtin_mul_overflow(count, size, &bytes))
         bytes = SIZE_MAX;
+    if (UNLIKELY(has_batches()))
+        return get_small(bytes, ZEROES);
     return get(1, bytes, ZEROES);
 }
 

@@ -24,7 +24,7 @@ struct leaf *page_map_find(const void *ptr)
     struct leaf **middle = page_map.top[top_index(number)];
     struct leaf *leaf = middle == NULL ? NULL : middle[middle_index(number)];
     if (leaf != NULL)
-        page_map.recent = leaf;
+        __atomic_store_n(&page_map.recent, leaf, __ATOMIC_RELEASE);
     return leaf;
 }
 

@@ -85,7 +85,7 @@ int page_map_add(const void *start, size_t pages);
 
 static inline struct leaf *leaf_of(const void *ptr)
 {
-    struct leaf *recent = page_map.recent;
+    struct leaf *recent = __atomic_load_n(&page_map.recent, __ATOMIC_ACQUIRE);
     if (recent != NULL && recent->number == (uintptr_t)ptr / LEAF_BYTES)
         return recent;
     return page_map_find(ptr);
@@ -111,9 +111,11 @@ static inline size_t unit_of(const void *ptr)
     return (uintptr_t)ptr % LEAF_BYTES / UNIT;
 }
 
+/* By who holds the lock; who has a block reads its bits without. */
 static inline void flip_bit(uint64_t *bits, size_t unit)
 {
-    bits[unit / 64] ^= (uint64_t)1 << unit % 64;
+    uint64_t flipped = bits[unit / 64] ^ (uint64_t)1 << unit % 64;
+    __atomic_store_n(&bits[unit / 64], flipped, __ATOMIC_RELAXED);
 }
 
 /* A block of `size` bytes, a multiple of UNIT, begins at ptr. */
@@ -126,9 +128,10 @@ static inline void mark_end(const void *ptr, size_t size)
 static inline size_t last_unit(const struct leaf *leaf, const void *ptr)
 {
     size_t unit = unit_of(ptr), word = unit / 64;
-    uint64_t bits = leaf->ends[word] >> unit % 64 << unit % 64;
+    uint64_t bits = __atomic_load_n(&leaf->ends[word], __ATOMIC_RELAXED);
+    bits = bits >> unit % 64 << unit % 64;
     while (bits == 0)
-        bits = leaf->ends[++word];
+        bits = __atomic_load_n(&leaf->ends[++word], __ATOMIC_RELAXED);
     return word * 64 + (size_t)lowest_bit(bits);
 }
 

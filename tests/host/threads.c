@@ -5,6 +5,7 @@
 #include "model.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { THREADS = 4 };
@@ -150,6 +151,44 @@ static void threads_that_end(void)
     join(going_on);
 }
 
+/* What a thread had set aside for itself goes back when it ends. */
+static void *use_small_blocks(void *argument)
+{
+    enum { BLOCKS = 400 };
+    unsigned char *block[BLOCKS];
+    (void)argument;
+    for (size_t i = 0; i < BLOCKS; i++) {
+        block[i] = malloc(1 + i * 37 % 500);
+        CHECK(block[i] != NULL);
+        memset(block[i], 1, 1 + i * 37 % 500);
+    }
+    for (size_t i = 0; i < BLOCKS; i++)
+        free(block[i]);
+    return NULL;
+}
+
+static size_t resident_bytes(void)
+{
+    size_t pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%*u %zu", &pages) == 1);
+    CHECK(fclose(file) == 0);
+    return pages * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void ended_threads_keep_nothing(void)
+{
+    size_t before = 0;
+    for (int round = 0; round < 1050; round++) {
+        pthread_t thread;
+        start(&thread, use_small_blocks, 0);
+        join(thread);
+        if (round == 50)
+            before = resident_bytes();
+    }
+    CHECK(resident_bytes() < before + ((size_t)4 << 20));
+}
+
 /* ---- threads that are cancelled between calls */
 
 static void clean_up(void *argument)
@@ -217,6 +256,7 @@ int main(int argc, char **argv)
         {"stress", stress},
         {"producers_and_consumers", producers_and_consumers},
         {"threads_that_end", threads_that_end},
+        {"ended_threads_keep_nothing", ended_threads_keep_nothing},
         {"cancelled_threads", cancelled_threads},
         {"no_cancellation_point", no_cancellation_point},
     };
