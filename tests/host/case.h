@@ -120,4 +120,25 @@ static inline bool is_aligned(const void *ptr, size_t alignment)
     return (uintptr_t)ptr % alignment == 0;
 }
 
+/* Field 0 or 1 of /proc/self/statm, in bytes. */
+static inline size_t bytes_of_statm(int field)
+{
+    size_t pages[2];
+    FILE *file = fopen("/proc/self/statm", "r");
+    CHECK(file != NULL && fscanf(file, "%zu %zu", &pages[0], &pages[1]) == 2);
+    CHECK(fclose(file) == 0);
+    return pages[field] * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static inline size_t address_space(void)
+{
+    return bytes_of_statm(0);
+}
+
+/* Bytes of this process that are in memory. */
+static inline size_t resident(void)
+{
+    return bytes_of_statm(1);
+}
+
 #endif

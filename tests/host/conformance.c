@@ -453,15 +453,6 @@ static void free_keeps_errno(void)
 
 static size_t at_start; /* resident bytes then */
 
-static size_t resident(void)
-{
-    size_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*u %zu", &pages) == 1);
-    CHECK(fclose(file) == 0);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void large_blocks_are_given_back(void)
 {
     enum { BLOCKS = 64, EACH = 4 * MEBIBYTE };

@@ -138,25 +138,6 @@ static void go_on_until_a_call_fails(void)
     }
 }
 
-static size_t pages_of_statm(int field)
-{
-    size_t value[2];
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%zu %zu", &value[0], &value[1]) == 2);
-    CHECK(fclose(file) == 0);
-    return value[field] * (size_t)sysconf(_SC_PAGESIZE);
-}
-
-static size_t address_space(void)
-{
-    return pages_of_statm(0);
-}
-
-static size_t resident(void)
-{
-    return pages_of_statm(1);
-}
-
 /* When nothing more can be had all is used up, and then the workload goes on. Of the
  * larger blocks only the first bytes are touched. */
 static void use_up(void)

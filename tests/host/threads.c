@@ -5,7 +5,6 @@
 #include "model.h"
 
 #include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { THREADS = 4 };
@@ -167,15 +166,6 @@ static void *use_small_blocks(void *argument)
     return NULL;
 }
 
-static size_t resident_bytes(void)
-{
-    size_t pages = 0;
-    FILE *file = fopen("/proc/self/statm", "r");
-    CHECK(file != NULL && fscanf(file, "%*u %zu", &pages) == 1);
-    CHECK(fclose(file) == 0);
-    return pages * (size_t)sysconf(_SC_PAGESIZE);
-}
-
 static void ended_threads_keep_nothing(void)
 {
     size_t before = 0;
@@ -184,9 +174,9 @@ static void ended_threads_keep_nothing(void)
         start(&thread, use_small_blocks, 0);
         join(thread);
         if (round == 50)
-            before = resident_bytes();
+            before = resident();
     }
-    CHECK(resident_bytes() < before + ((size_t)4 << 20));
+    CHECK(resident() < before + ((size_t)4 << 20));
 }
 
 /* ---- threads that are cancelled between calls */
