@@ -16,9 +16,8 @@ struct note {
 };
 
 static struct {
-    struct note
-        *note; /* `places` of them, a power of two; half of them free at least */
-    size_t places;
+    struct note *note;
+    size_t places; /* a power of two; half of them are free at least */
     size_t used;
 } ledger;
 

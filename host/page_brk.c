@@ -70,16 +70,7 @@ static char *grow_by(size_t bytes)
 
 static char *grow(size_t *pages)
 {
-    size_t alignment = source_alignment();
-    size_t wanted = (*pages * PAGESIZE + alignment - 1) & ~(alignment - 1);
-    size_t bytes = batch();
-    if (bytes < wanted)
-        bytes = wanted;
-    char *start = grow_by(bytes);
-    if (start == NULL && bytes > wanted)
-        start = grow_by(bytes = wanted);
-    *pages = bytes / PAGESIZE;
-    return start;
+    return grow_by_batch(pages, batch(), grow_by);
 }
 
 static int is_at_end(const char *end)

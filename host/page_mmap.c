@@ -74,18 +74,10 @@ static char *grow_by(size_t bytes)
 
 static char *grow(size_t *pages)
 {
-    size_t alignment = source_alignment();
-    size_t wanted = (*pages * PAGESIZE + alignment - 1) & ~(alignment - 1);
-    size_t bytes = batch_bytes(area.bytes, LEAST_BATCH, MOST_BATCH);
-    if (bytes < wanted)
-        bytes = wanted;
     if (area.next == NULL)
         area.next = find_room();
-    char *start = grow_by(bytes);
-    if (start == NULL && bytes > wanted)
-        start = grow_by(bytes = wanted);
-    *pages = bytes / PAGESIZE;
-    return start;
+    return grow_by_batch(pages, batch_bytes(area.bytes, LEAST_BATCH, MOST_BATCH),
+                         grow_by);
 }
 
 static int give_back(char *start, size_t bytes)

@@ -42,3 +42,15 @@ size_t batch_bytes(size_t size, size_t least, size_t most)
     size_t alignment = source_alignment();
     return ((batch < most ? batch : most) + alignment - 1) & ~(alignment - 1);
 }
+
+char *grow_by_batch(size_t *pages, size_t batch, char *(*grow_by)(size_t bytes))
+{
+    size_t alignment = source_alignment();
+    size_t wanted = (*pages * PAGESIZE + alignment - 1) & ~(alignment - 1);
+    size_t bytes = batch < wanted ? wanted : batch;
+    char *start = grow_by(bytes);
+    if (start == NULL && bytes > wanted)
+        start = grow_by(bytes = wanted);
+    *pages = bytes / PAGESIZE;
+    return start;
+}

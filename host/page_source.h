@@ -14,8 +14,8 @@ enum offer_result {
 };
 
 struct page_source {
-    /* At least *pages more pages of zeroes, aligned to PAGESIZE, that adjoin `beside` (the
-     * end of a free run) where that can be had; *pages becomes how many. NULL: none. */
+    /* At least *pages more pages of zeroes, aligned to source_alignment(), which begin at
+     * end() where that can be had; *pages becomes how many. NULL: none. */
     char *(*grow)(size_t *pages);
     /* Offers free pages to the kernel. */
     enum offer_result (*offer)(char *start, size_t pages);
@@ -52,5 +52,9 @@ size_t source_alignment(void);
 /* The bytes by which a source of `size` bytes grows at once, if no more are wanted: an
  * eighth, but at least and at most so many. */
 size_t batch_bytes(size_t size, size_t least, size_t most);
+
+/* A source's grow: *pages or a batch, if that is more; and *pages if a batch is not to be
+ * had. `grow_by` gets that many bytes, a multiple of the alignment. */
+char *grow_by_batch(size_t *pages, size_t batch, char *(*grow_by)(size_t bytes));
 
 #endif

@@ -149,21 +149,20 @@ static struct page_entry *join_free(char *start, size_t pages)
     return entry_of(start);
 }
 
-static struct page_entry *offer(struct page_entry *entry)
+static void offer(struct page_entry *entry)
 {
     char *start = entry->start;
     size_t pages = entry->length;
     if (((uintptr_t)start | pages * PAGESIZE) % source_alignment() != 0)
-        return entry;
+        return;
     int saved_errno = errno;
     enum offer_result result = host.source->offer(start, pages);
     errno = saved_errno;
     if (result == PAGES_KEPT)
-        return entry;
+        return;
     host.free_touched -= exchange_touched(start, pages, FALSE);
     if (result == PAGES_GONE)
         remove_free(entry);
-    return entry;
 }
 
 /* So many free pages may be touched. */
