@@ -319,20 +319,10 @@ void *heap_realloc(void *ptr, size_t bytes)
 
 enum kma_free_result heap_what_is(void *ptr)
 {
-    if (ptr == NULL)
-        return KMA_FREE_NULL;
-    bool may_be_block = (uintptr_t)ptr % UNIT == 0;
-    switch (run_around(ptr)) {
-    case NOTHING_HERE:
-        return KMA_FREE_UNKNOWN;
-    case RUN_FREE: /* where a large block may have been */
-        return (uintptr_t)ptr % PAGESIZE == 0 ? KMA_FREE_TWICE : KMA_FREE_UNKNOWN;
-    case RUN_LARGE:
-        return is_large(ptr) ? KMA_FREED : KMA_FREE_INSIDE;
-    case RUN_OF_ALGORITHM:
-        break;
-    }
+    enum kma_free_result what;
+    if (run_tells(ptr, &what))
+        return what;
     if (kma_what_is != NULL)
         return (enum kma_free_result)kma_what_is(block_of(ptr));
-    return may_be_block ? KMA_FREED : KMA_FREE_INSIDE;
+    return (uintptr_t)ptr % UNIT == 0 ? KMA_FREED : KMA_FREE_INSIDE;
 }

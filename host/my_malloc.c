@@ -4,7 +4,6 @@
  * kma_bt.c serves what fits a page, and larger blocks are runs of pages side by side, in
  * which three blocks that are freed make room for one of their sum (pages.c). */
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -40,13 +39,10 @@ void *my_malloc(unsigned long size)
 
 int my_free(void *address)
 {
-    if ((uintptr_t)address % PAGESIZE == 0 && run_pages(address) > 0) {
+    enum kma_free_result what;
+    if (!run_tells(address, &what))
+        return kma_try_free(address);
+    if (what == KMA_FREED)
         run_free(address);
-        return KMA_FREED;
-    }
-    if (address != NULL && run_around(address) == RUN_LARGE)
-        return KMA_FREE_INSIDE;
-    if (address != NULL && run_around(address) == RUN_FREE)
-        return (uintptr_t)address % PAGESIZE == 0 ? KMA_FREE_TWICE : KMA_FREE_UNKNOWN;
-    return kma_try_free(address);
+    return what;
 }

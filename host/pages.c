@@ -353,6 +353,25 @@ enum run_state run_around(const void *ptr)
     return is_inside ? (enum run_state)entry->state : NOTHING_HERE;
 }
 
+bool run_tells(const void *ptr, enum kma_free_result *what)
+{
+    bool begins_page = (uintptr_t)ptr % PAGESIZE == 0;
+    switch (run_around(ptr)) {
+    case RUN_OF_ALGORITHM:
+        return FALSE;
+    case RUN_LARGE:
+        *what = begins_page && run_pages(ptr) > 0 ? KMA_FREED : KMA_FREE_INSIDE;
+        break;
+    case RUN_FREE: /* where a large block may have been */
+        *what = begins_page ? KMA_FREE_TWICE : KMA_FREE_UNKNOWN;
+        break;
+    case NOTHING_HERE:
+        *what = ptr == NULL ? KMA_FREE_NULL : KMA_FREE_UNKNOWN;
+        break;
+    }
+    return TRUE;
+}
+
 /* The free run behind the held one, when it is long enough or can be made so. */
 static struct page_entry *room_behind(char *end, size_t pages)
 {

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "kma.h"
 #include "page_map.h"
 #include "page_source.h"
 
@@ -27,6 +28,10 @@ size_t run_pages(const void *run);
 
 /* In what kind of run an address lies; it may be any. */
 enum run_state run_around(const void *ptr);
+
+/* What an address is to who would free it; KMA_FREED: a run that run_get returned. FALSE:
+ * it is in pages that the algorithm holds. */
+bool run_tells(const void *ptr, enum kma_free_result *what);
 
 /* Pages that are held, by the algorithm and as runs. */
 size_t pages_held(void);
