@@ -45,7 +45,7 @@ BEGIN = """
 #include <string.h>
 #include <unistd.h>
 void *__libc_malloc(size_t), *__libc_realloc(void *, size_t);
-static int calls;
+static _Atomic int calls; /* threads make them */
 """
 GOOD = BEGIN + "void *malloc(size_t n) { calls++; return __libc_malloc(n); }\n"
 FAULTS = {
