@@ -121,6 +121,116 @@ $(BUILD)/libkma.a: $(STATIC_PARTS:%=$(BUILD)/static/%.o)
 
 libraries: $(LIBRARIES) ## build every libkma_<algorithm>.so, to be preloaded into a program
 
+# ---- a kernel, on bare metal and as a process
+
+# For `make boot`, `make gdb` and `make kernel-test-user`: an algorithm, x86 or riscv, the
+# machine's memory, and the kernel's command line.
+ALGORITHM =
+MACHINE = x86
+MEMORY = 64M
+APPEND =
+
+# The kernel has pages of 4096 bytes. It is built by a make with these settings, beside the
+# simulated driver of the same page and word size, whose figures are built into it.
+KERNEL_MAKE = $(MAKE) -s --no-print-directory PAGESIZE=4096 COUNTED= MACHINE=$1 \
+	M32=$(if $(filter x86,$1),1) SANITIZE=$(if $(filter user,$1),$(SANITIZE))
+RISCV_CC = $(firstword $(notdir $(shell command -v riscv64-linux-gnu-gcc riscv64-unknown-elf-gcc)) riscv64-unknown-elf-gcc)
+KERNEL_CC = $(if $(filter riscv,$(MACHINE)),$(RISCV_CC),$(CC))
+KERNEL = $(BUILD)/kernel/$(MACHINE)
+
+KERNEL_FLAGS_x86 = -m32 -march=i686 -mno-sse -mno-mmx -mno-80387 $(FREESTANDING)
+KERNEL_FLAGS_riscv = -march=rv64gc -mabi=lp64d -mcmodel=medany $(FREESTANDING)
+KERNEL_FLAGS_user = -D_GNU_SOURCE $(filter -fsanitize%,$(FLAGS))
+FREESTANDING = -ffreestanding -nostdinc -isystem $(shell $(KERNEL_CC) -print-file-name=include) \
+	-isystem kernel/include -fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables
+KERNEL_FLAGS = -std=c11 -I. -Ikernel $(WARNINGS) $(CFLAGS) -DPAGESIZE=4096 \
+	-DKMA_VERSION='"$(KMA_VERSION)"' $(KERNEL_FLAGS_$(MACHINE))
+KERNEL_LINK_metal = -nostdlib -static -no-pie -Wl,--build-id=none -T kernel/$(MACHINE)/kernel.ld
+KERNEL_LINK = $(if $(filter user,$(MACHINE)),,$(KERNEL_LINK_metal))
+KERNEL_LIBRARY = $(if $(filter user,$(MACHINE)),-lpthread,-lgcc)
+# A process has its C library's memory functions.
+KERNEL_PARTS = $(filter-out $(if $(filter user,$(MACHINE)),kernel/string.c), \
+	$(wildcard kernel/*.c kernel/steps/*.c kernel/$(MACHINE)/*.[cS]))
+KERNEL_OBJECTS = $(addprefix $(KERNEL)/,$(addsuffix .o,$(basename $(KERNEL_PARTS))))
+
+$(KERNEL)/kernel/string.o: KERNEL_FLAGS += -fno-tree-loop-distribute-patterns
+$(KERNEL)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	$(KERNEL_CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
+$(KERNEL)/%.o: %.S Makefile
+	@mkdir -p $(@D)
+	$(KERNEL_CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
+
+KERNEL_TRACES = $(foreach n,1 2 3,$n.trace=testsuite/$n.trace) \
+	kernel-processes=build/kernel/kernel-processes.trace
+KERNEL_TRACE_FILES = $(foreach t,$(KERNEL_TRACES),$(lastword $(subst =, ,$t)))
+build/kernel/%.trace: testsuite/real/%.ktr
+	@mkdir -p $(@D)
+	@$(MAKE) -s --no-print-directory PAGESIZE= M32= SANITIZE= COUNTED= build/$(notdir $(CC))/capture/convert
+	build/$(notdir $(CC))/capture/convert --page-size any $< -o $@
+define kernel_rules
+$(KERNEL)/kma_$1.o: $(call source_of,$1) Makefile
+	@mkdir -p $$(@D)
+	$$(KERNEL_CC) $$(KERNEL_FLAGS) -MMD -MP -DKMA_$(call upper,$1) -c $$< -o $$@
+$(BUILD)/kernel/embedded-$1.c: kernel/embed $(BUILD)/kma_$1 $(KERNEL_TRACE_FILES)
+	@mkdir -p $$(@D)
+	$$(PYTHON) kernel/embed --driver $(BUILD)/kma_$1 --algorithm $1 --out $$@ $$(KERNEL_TRACES)
+$(KERNEL)/embedded-$1.o: $(BUILD)/kernel/embedded-$1.c
+	@mkdir -p $$(@D)
+	$$(KERNEL_CC) $$(KERNEL_FLAGS) -MMD -MP -c $$< -o $$@
+$(KERNEL)/kma_$1: $$(KERNEL_OBJECTS) $(KERNEL)/kma_$1.o $(KERNEL)/embedded-$1.o $(wildcard kernel/$(MACHINE)/kernel.ld)
+	$$(KERNEL_CC) $$(KERNEL_FLAGS) $$(KERNEL_LINK) $$(filter %.o,$$^) $$(KERNEL_LIBRARY) -o $$@
+endef
+$(foreach a,$(ALGORITHMS),$(eval $(call kernel_rules,$a)))
+KERNEL_ALGORITHMS = $(ALGORITHMS)
+kernel-images: $(KERNEL_ALGORITHMS:%=$(KERNEL)/kma_%)
+
+# Where the image of an algorithm for each machine is.
+IMAGE_x86 = build/$(notdir $(CC))-4096-m32/kernel/x86/kma_$1
+IMAGE_riscv = build/$(notdir $(CC))-4096/kernel/riscv/kma_$1
+IMAGE_user = build/$(notdir $(CC))-4096$(if $(SANITIZE),-sanitize)/kernel/user/kma_$1
+NEED_x86 = gcc32 qemu-system-i386
+NEED_riscv = riscv64-gcc qemu-system-riscv64
+NAMED = $(ALGORITHM:kma_%=%)
+BOOTED = $(or $(NAMED),bud)
+BOOT = $(PYTHON) kernel/boot --machine $(MACHINE) --memory $(MEMORY) --append '$(APPEND)'
+
+boot: need-boot ## boot a kernel on an algorithm: ALGORITHM=kma_bud MACHINE=x86 or riscv
+	@$(call KERNEL_MAKE,$(MACHINE)) KERNEL_ALGORITHMS=$(BOOTED) kernel-images
+	@$(BOOT) $(call IMAGE_$(MACHINE),$(BOOTED))
+gdb: need-boot ## the same with a debugger attached to the kernel
+	@$(NEED) gdb-multiarch
+	@$(call KERNEL_MAKE,$(MACHINE)) KERNEL_ALGORITHMS=$(BOOTED) kernel-images
+	@$(BOOT) --gdb '$(GDB)' $(call IMAGE_$(MACHINE),$(BOOTED))
+# The debugger, and its options.
+GDB = gdb-multiarch
+need-boot: known-algorithm
+	@$(if $(filter $(MACHINE),x86 riscv),,echo "make: MACHINE=$(MACHINE): it is x86 or riscv" >&2; exit 2)
+	@$(NEED) $(CC) python3 zstd.h $(NEED_$(MACHINE))
+known-algorithm:
+	@$(if $(filter $(BOOTED),$(ALGORITHMS)),,echo "make: ALGORITHM=$(ALGORITHM): it is one of $(ALGORITHMS)" >&2; exit 2)
+
+kernel-test-user: known-algorithm ## the kernel's steps as a process, for gdb and valgrind: all algorithms, or ALGORITHM
+	@$(NEED) $(CC) python3 zstd.h
+	@$(call KERNEL_MAKE,user) KERNEL_ALGORITHMS='$(or $(NAMED),$(ALGORITHMS))' kernel-images
+	@for image in $(foreach a,$(or $(NAMED),$(ALGORITHMS)),$(call IMAGE_user,$a)); do \
+		$(UNDER) $$image $(APPEND) || exit 1; done
+# What to run them under, as in UNDER=valgrind.
+UNDER =
+
+metal: ## boot every algorithm on both machines: what passes, instructions beside callgrind's
+	@$(NEED) $(CC) python3 zstd.h $(NEED_x86) $(NEED_riscv) valgrind valgrind32
+	@$(call KERNEL_MAKE,x86) kernel-images
+	@$(call KERNEL_MAKE,riscv) kernel-images
+	@$(PYTHON) analysis/metal --algorithms "$(ALGORITHMS)" --out report \
+		--images-x86 $(dir $(call IMAGE_x86)) --bin-32 build/$(notdir $(CC))-4096-m32 \
+		--images-riscv $(dir $(call IMAGE_riscv)) --bin-64 build/$(notdir $(CC))-4096; \
+	status=$$?; [ $$status -le 1 ] || exit $$status; \
+	[ ! -f report/results.json ] || \
+	$(PYTHON) analysis/doc_tables --results report/results.json DOC && exit $$status
+
+.PHONY: boot gdb need-boot known-algorithm kernel-images kernel-test-user metal
+
 # ---- recording and converting traces
 
 CAPTURE = record convert info cut merge sample generate

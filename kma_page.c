@@ -20,28 +20,8 @@
 #include "kma.h"
 #include "kma_page.h"
 #include "kma_page_buddy.h"
+#include "kma_page_marks.h"
 #include "driver/pool.h"
-
-#if __has_include(<valgrind/memcheck.h>) && !defined(NVALGRIND)
-#include <valgrind/memcheck.h>
-#else
-static inline int no_memcheck(void)
-{
-    return 0;
-}
-#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, size) no_memcheck()
-#define VALGRIND_MAKE_MEM_NOACCESS(ptr, size) no_memcheck()
-#endif
-
-#ifndef __has_feature
-#define __has_feature(x) 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
-#include <sanitizer/asan_interface.h>
-#else
-#define ASAN_POISON_MEMORY_REGION(ptr, size) ((void)0)
-#define ASAN_UNPOISON_MEMORY_REGION(ptr, size) ((void)0)
-#endif
 
 _Static_assert((PAGESIZE & (PAGESIZE - 1)) == 0, "PAGESIZE is a power of two");
 _Static_assert(PAGESIZE >= 4096 && PAGESIZE <= 65536, "PAGESIZE in 4096..65536");

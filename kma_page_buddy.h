@@ -30,9 +30,12 @@
  *    small: a pool that ends where `fresh` came to at most is enough.
  *
  * All of this stands in tables beside the pages: the bytes of a free page belong to
- * nobody. Costs: a constant number of steps for a single page, plus one for each order
- * when it comes from a block; for a run, one for each order and each of its pages, and
- * one for each page on the list, which was given back since the list was last emptied. */
+ * nobody. A pool may begin with another page than number 0, so that its runs are aligned;
+ * the numbers before its first page have the state NO_PAGE for good.
+ *
+ * Costs: a constant number of steps for a single page, plus one for each order when it
+ * comes from a block; for a run, one for each order and each of its pages, and one for
+ * each page on the list, which was given back since the list was last emptied. */
 #ifndef KMA_PAGE_BUDDY_H
 #define KMA_PAGE_BUDDY_H
 
@@ -60,8 +63,9 @@ struct block_link {
 struct page_numbers {
     int32_t *state;           /* by page, as above */
     struct block_link *links; /* of the free block that begins with this page */
-    int count;                /* of pages */
-    int fresh;                /* the first that is in neither */
+    int first;                /* the least number that a page has */
+    int count;                /* of numbers: of the last page, and 1 */
+    int fresh;                /* the first page that is in neither */
     int single;               /* first on the list, or NO_PAGE */
     unsigned orders;          /* bit k: there is a free block of order k */
     int32_t blocks[MAX_PAGE_ORDER + 1]; /* the first one, where that bit is on */
@@ -70,7 +74,7 @@ struct page_numbers {
 /* All pages become free, whatever they were. */
 static inline void forget_pages(struct page_numbers *pages)
 {
-    pages->fresh = 0;
+    pages->fresh = pages->first;
     pages->single = NO_PAGE;
     pages->orders = 0;
 }
