@@ -145,7 +145,7 @@ FREESTANDING = -ffreestanding -nostdinc -isystem $(shell $(KERNEL_CC) -print-fil
 	-isystem kernel/include -fno-pic -fno-pie -fno-stack-protector -fno-asynchronous-unwind-tables
 KERNEL_FLAGS = -std=c11 -I. -Ikernel $(WARNINGS) $(CFLAGS) -DPAGESIZE=4096 \
 	-DKMA_VERSION='"$(KMA_VERSION)"' $(KERNEL_FLAGS_$(MACHINE))
-KERNEL_LINK_metal = -nostdlib -static -no-pie -Wl,--build-id=none -T kernel/$(MACHINE)/kernel.ld
+KERNEL_LINK_metal = -nostdlib -static -Wl,--build-id=none -T kernel/$(MACHINE)/kernel.ld
 KERNEL_LINK = $(if $(filter user,$(MACHINE)),,$(KERNEL_LINK_metal))
 KERNEL_LIBRARY = $(if $(filter user,$(MACHINE)),-lpthread,-lgcc)
 # A process has its C library's memory functions.
@@ -153,7 +153,8 @@ KERNEL_PARTS = $(filter-out $(if $(filter user,$(MACHINE)),kernel/string.c), \
 	$(wildcard kernel/*.c kernel/steps/*.c kernel/$(MACHINE)/*.[cS]))
 KERNEL_OBJECTS = $(addprefix $(KERNEL)/,$(addsuffix .o,$(basename $(KERNEL_PARTS))))
 
-$(KERNEL)/kernel/string.o: KERNEL_FLAGS += -fno-tree-loop-distribute-patterns
+# clang makes no such calls where there is no C library.
+$(KERNEL)/kernel/string.o: KERNEL_FLAGS += $(if $(findstring clang,$(KERNEL_CC)),,-fno-tree-loop-distribute-patterns)
 $(KERNEL)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	$(KERNEL_CC) $(KERNEL_FLAGS) -MMD -MP -c $< -o $@
@@ -184,6 +185,10 @@ endef
 $(foreach a,$(ALGORITHMS),$(eval $(call kernel_rules,$a)))
 KERNEL_ALGORITHMS = $(ALGORITHMS)
 kernel-images: $(KERNEL_ALGORITHMS:%=$(KERNEL)/kma_%)
+
+# For scripts: how a file of the kernel is compiled for the machine.
+kernel-command:
+	$(info $(KERNEL_CC) $(KERNEL_FLAGS))@:
 
 # Where the image of an algorithm for each machine is.
 IMAGE_x86 = build/$(notdir $(CC))-4096-m32/kernel/x86/kma_$1
@@ -229,7 +234,7 @@ metal: ## boot every algorithm on both machines: what passes, instructions besid
 	[ ! -f report/results.json ] || \
 	$(PYTHON) analysis/doc_tables --results report/results.json DOC && exit $$status
 
-.PHONY: boot gdb need-boot known-algorithm kernel-images kernel-test-user metal
+.PHONY: boot gdb need-boot known-algorithm kernel-images kernel-command kernel-test-user metal
 
 # ---- recording and converting traces
 
@@ -356,7 +361,7 @@ WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf
 C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_compact $(BUILD)/test_latency \
 	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%) \
 	$(BUILD)/test_host_pages $(ALGORITHMS:%=$(BUILD)/test_host_heap_%) \
-	$(if $(SANITIZE),,$(BUILD)/test_my_malloc)
+	$(if $(SANITIZE),,$(BUILD)/test_my_malloc) $(BUILD)/test_kernel
 PYTHON_TESTS = $(wildcard tests/test_*.py)
 TRACE_READER = compact input text trace zstd
 TEST_FLAGS = $(FLAGS) -Wno-unused-parameter
@@ -370,6 +375,9 @@ HOST_PAGES = $(filter $(BUILD)/host/page%,$(HOST))
 test: need-test ## run every test; the last line says how many passed
 	@$(MAKE) -s --no-print-directory all capture test-programs
 	@$(MAKE) -s --no-print-directory COUNTED=1 executables
+	@$(call KERNEL_MAKE,user) kernel-images
+	@! $(call BOOTS,x86) || $(call KERNEL_MAKE,x86) kernel-images
+	@! $(call BOOTS,riscv) || $(call KERNEL_MAKE,riscv) kernel-images
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
 		$(PYTHON) tests/run $(C_TESTS) $(PYTHON_TESTS)
 need-test:
@@ -378,6 +386,10 @@ need-test:
 	@$(NEED) browser || echo 'make test: the report is not looked at in a browser' >&2
 	@$(NEED) cmocka32 || echo 'make test: nothing is tested with 32 bits' >&2
 	@$(NEED) $(PROGRAM_TOOLS) || echo 'make test: not all programs run on the algorithms' >&2
+	@$(call BOOTS,x86) || echo 'make test: no kernel boots on x86' >&2
+	@$(call BOOTS,riscv) || echo 'make test: no kernel boots on riscv' >&2
+	@$(NEED) gdb-multiarch || echo 'make test: no debugger is attached to a kernel' >&2
+BOOTS = $(NEED) $(NEED_$1)
 test-programs: executables $(LIBRARIES:%=$(BUILD)/%) $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
 $(BUILD)/test_page: tests/test_page.c $(BUILD)/kma_page.o
@@ -403,6 +415,8 @@ $(BUILD)/test_host_heap_%: tests/test_host_heap.c $(BUILD)/kma_%.o $(HOST_PAGES)
 	$(CC) $(TEST_FLAGS) -Ihost -MMD -MP -DALGORITHM='"$*"' $< $(BUILD)/kma_$*.o $(HOST_PAGES) $(BUILD)/host/heap.o -lcmocka -o $@
 $(BUILD)/test_my_malloc: tests/test_my_malloc.c $(BUILD)/libkma.a
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/libkma.a -lcmocka -o $@
+$(BUILD)/test_kernel: tests/test_kernel.c
+	$(CC) $(TEST_FLAGS) -UPAGESIZE -DPAGESIZE=4096 -Ikernel -MMD -MP $< -lcmocka -o $@
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
 	$(CC) $(FLAGS) -DBROKEN=$* $< $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) -o $@
 
@@ -466,7 +480,8 @@ uninstall: ## remove what install put there
 	rm -rf '$(DESTDIR)$(PREFIX)/lib/kma'
 	rm -f '$(DESTDIR)$(PREFIX)/share/man/man1/kma-capture.1' '$(DESTDIR)$(PREFIX)/share/man/man1/kma.1' '$(DESTDIR)$(PREFIX)/share/man/man3/libkma.3' '$(DESTDIR)$(PREFIX)/share/man/man5/kma-trace.5'
 format: ## lay the C files out as .clang-format says
-	clang-format -i *.c *.h driver/*.[ch] capture/*.[ch] host/*.[ch] tests/*.[ch] tests/host/*.[ch] tests/programs/*.c
+	clang-format -i *.c *.h driver/*.[ch] capture/*.[ch] host/*.[ch] tests/*.[ch] tests/host/*.[ch] tests/programs/*.c \
+		kernel/*.[ch] kernel/*/*.[ch] tests/port/*.[ch] tests/port/*/*.h
 clean: ## remove what was built
 	rm -rf build report $(CAPTURE:%=capture/%) capture/librecorder.so $(PROGRAMS) $(ALGORITHMS:%=libkma_%.so) libkma.a kma_competition kma_output.dat kma_output.png kma_waste.png \
 		analysis/__pycache__ tests/__pycache__

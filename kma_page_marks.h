@@ -3,15 +3,20 @@
 #ifndef KMA_PAGE_MARKS_H
 #define KMA_PAGE_MARKS_H
 
+#include <stddef.h>
+
+static inline int no_marks(const void *start, size_t size)
+{
+    (void)start;
+    (void)size;
+    return 0;
+}
+
 #if __has_include(<valgrind/memcheck.h>) && !defined(NVALGRIND)
 #include <valgrind/memcheck.h>
 #else
-static inline int no_memcheck(void)
-{
-    return 0;
-}
-#define VALGRIND_MAKE_MEM_UNDEFINED(ptr, size) no_memcheck()
-#define VALGRIND_MAKE_MEM_NOACCESS(ptr, size) no_memcheck()
+#define VALGRIND_MAKE_MEM_UNDEFINED(start, size) no_marks(start, size)
+#define VALGRIND_MAKE_MEM_NOACCESS(start, size) no_marks(start, size)
 #endif
 
 #ifndef __has_feature
@@ -20,8 +25,8 @@ static inline int no_memcheck(void)
 #if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
 #include <sanitizer/asan_interface.h>
 #else
-#define ASAN_POISON_MEMORY_REGION(ptr, size) ((void)0)
-#define ASAN_UNPOISON_MEMORY_REGION(ptr, size) ((void)0)
+#define ASAN_POISON_MEMORY_REGION(start, size) ((void)no_marks(start, size))
+#define ASAN_UNPOISON_MEMORY_REGION(start, size) ((void)no_marks(start, size))
 #endif
 
 #endif

@@ -122,7 +122,7 @@ static void add_zone(uintptr_t start, uintptr_t end)
     ram.zone_count++;
 }
 
-static void add_range(const struct memory_range *range)
+static void add_ram(const struct memory_range *range)
 {
     uintptr_t start = (range->start + PAGESIZE - 1) & ~((uintptr_t)PAGESIZE - 1);
     uintptr_t end = range->end & ~((uintptr_t)PAGESIZE - 1);
@@ -164,7 +164,7 @@ void pages_open(void)
     struct memory_range ranges[MOST_ZONES / 2];
     int count = machine_memory(ranges, MOST_ZONES / 2);
     for (int i = 0; i < count; i++)
-        add_range(&ranges[i]);
+        add_ram(&ranges[i]);
     sort_zones();
     for (int i = 0; i < ram.zone_count; i++) {
         lay_tables(&ram.zones[i]);
