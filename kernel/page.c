@@ -273,21 +273,23 @@ static void take_back(struct zone *zone, int number, int order)
 
 void free_page(kma_page_t *page)
 {
-    int number;
+    int number = 0;
     struct zone *zone = zone_of(page, &number);
-    if (zone == NULL || !is_held_single(&zone->numbers, (uintptr_t)number))
+    if (zone != NULL && is_held_single(&zone->numbers, (uintptr_t)number))
+        take_back(zone, number, 0);
+    else
         panic("free_page(%p): that is no single page that is held", (void *)page);
-    take_back(zone, number, 0);
 }
 
 void free_pages(kma_page_t *pages)
 {
-    int number;
+    int number = 0;
     struct zone *zone = zone_of(pages, &number);
     int order = zone == NULL ? -1 : held_order(&zone->numbers, (uintptr_t)number);
-    if (order < 0 || run_start((uintptr_t)number, order) != number)
+    if (order >= 0 && run_start((uintptr_t)number, order) == number)
+        take_back(zone, number, order);
+    else
         panic("free_pages(%p): that is no run that is held", (void *)pages);
-    take_back(zone, number, order);
 }
 
 kma_page_stat_t *page_stats(void)

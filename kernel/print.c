@@ -66,32 +66,23 @@ static struct conversion read_conversion(const char **format)
     return how;
 }
 
+/* Bytes of an argument. */
+static size_t size_of(const struct conversion *how)
+{
+    static const size_t sizes[] = {sizeof(int), sizeof(long), sizeof(long long)};
+    return how->longs < 3 ? sizes[how->longs] : sizeof(size_t);
+}
+
 static uint64_t next_unsigned(const struct conversion *how, va_list *arguments)
 {
-    switch (how->longs) {
-    case 0:
-        return va_arg(*arguments, unsigned);
-    case 1:
-        return va_arg(*arguments, unsigned long);
-    case 2:
-        return va_arg(*arguments, unsigned long long);
-    default:
-        return va_arg(*arguments, size_t);
-    }
+    bool is_long = size_of(how) == sizeof(uint64_t);
+    return is_long ? va_arg(*arguments, uint64_t) : va_arg(*arguments, uint32_t);
 }
 
 static int64_t next_signed(const struct conversion *how, va_list *arguments)
 {
-    switch (how->longs) {
-    case 0:
-        return va_arg(*arguments, int);
-    case 1:
-        return va_arg(*arguments, long);
-    case 2:
-        return va_arg(*arguments, long long);
-    default:
-        return va_arg(*arguments, ptrdiff_t);
-    }
+    bool is_long = size_of(how) == sizeof(int64_t);
+    return is_long ? va_arg(*arguments, int64_t) : va_arg(*arguments, int32_t);
 }
 
 /* An address always has all its digits. */

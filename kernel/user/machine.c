@@ -241,7 +241,7 @@ void context_exit(void *to)
 
 void machine_fault(void)
 {
-    *(volatile int *)NULL = 0;
+    __builtin_trap();
 }
 
 /* ---- the start */

@@ -22,6 +22,7 @@ enum {
     PIC_VECTOR = 32,
     PIC_CASCADE = 2,
     PIC_8086 = 1,
+    PIC_READ_REQUESTS = 0x0a,
     PIC_READ_IN_SERVICE = 0x0b,
     PIC_POLL = 0x0c, /* the next read takes a request as the processor would */
     PIC_END = 0x20,
@@ -57,6 +58,12 @@ void timer_stop(void)
     out8(PIT_CONTROL, PIT_ONCE);
     out8(PIC_FIRST + 1, PIC_MASK_ALL);
     interrupts_restore(on);
+}
+
+bool timer_is_pending(void)
+{
+    out8(PIC_FIRST, PIC_READ_REQUESTS);
+    return (in8(PIC_FIRST) & 1) != 0;
 }
 
 /* One that came before the timer was stopped, or that it made when it was started. */

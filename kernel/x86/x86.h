@@ -27,6 +27,9 @@ void console_drain(void);
 void traps_start(void);
 void timer_reset(void);
 
+/* An interrupt of the timer waits to be let through. */
+bool timer_is_pending(void);
+
 /* To be called when machine_memory() can be. */
 void paging_start(void);
 extern uint32_t page_directory[];
