@@ -1,4 +1,26 @@
-/* main.c - what the kernel does once the machine is up: its steps, and a last line. */
+/* main.c - a kernel that shows one of kma's algorithms at work where it counts: no C
+ * library below it, no virtual memory, and all RAM of a machine to hand out.
+ *
+ *     steps/      exercise     traces       processes     files      what is looked at
+ *                    |            |             |           |
+ *                    |            |         process.c <-- file.c
+ *                    '----------- | ------------'-----------'
+ *                            kmalloc.c            interrupts off around each call
+ *                         kma.h   |
+ *                            kma_<algorithm>.c    unchanged
+ *                    kma_page.h   |
+ *                              page.c             all RAM, as pages of 4096 bytes
+ *                       machine.h |
+ *                  x86/, riscv/ or user/          boot, traps, timer, console, switches
+ *
+ * There is one processor and one address space. Processes are threads of the kernel, which
+ * the timer interrupts; their structures and stacks come from kmalloc like everything
+ * else. Nothing is allocated before the first step, and each step gives back all.
+ *
+ * The kernel tells on the serial console what it found, in lines that steps/step.h
+ * describes, and ends the machine's run with a status: whether all was as it must be.
+ * kernel/boot reads both. Words on the command line choose and change steps: `step=NAME`,
+ * `processes=N`, `unlocked`, and `fault`, `panic` and `hang` to see what becomes of those. */
 
 #include "embedded.h"
 #include "machine.h"

@@ -15,7 +15,7 @@ COMPILER = os.path.basename(os.environ.get("KMA_CC", "gcc"))
 MACHINES = ("x86", "riscv")
 EMULATORS = {"x86": "qemu-system-i386", "riscv": "qemu-system-riscv64"}
 BITS = {"x86": 32, "riscv": 64, "user": 64}
-SMALLEST = {"x86": "2M", "riscv": "4M"}
+SMALLEST = {"x86": "2M", "riscv": "3M"}
 
 
 def settings(bits):

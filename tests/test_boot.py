@@ -97,6 +97,19 @@ for _machine in MACHINES:
         setattr(EveryAlgorithm, f"test_{_algorithm}_on_{_machine}", _boots(_machine, _algorithm))
 
 
+class Readme(KernelTest):
+    def test_its_session_is_what_is_printed(self):
+        """But for what depends on the compiler: how large the kernel is, and instructions."""
+        self.needs("riscv")
+        session = re.search(r"^\$ make boot ALGORITHM=kma_slab MACHINE=riscv\n(.*?)^```",
+                            read(os.path.join(ROOT, "README.md")), re.M | re.S)[1].splitlines()
+        console = iter(boot("riscv", "slab").stdout.splitlines())
+        lines = [line for line in session if not re.search("^memory|instructions", line)]
+        self.assertGreater(len(lines), 15)
+        for line in lines:
+            self.assertIn(line, console)  # in that order
+
+
 class Machines(KernelTest):
     def test_two_runs_are_the_same_to_the_byte(self):
         for machine in self.machines():
