@@ -86,6 +86,25 @@ class Need(unittest.TestCase):
         self.need("gnuplot")
         self.assertEqual(self.calls(), ["noninteractive install gnuplot-nox"])
 
+    def test_nothing_that_is_there_is_removed(self):
+        """Packages that exclude each other: what the user has stays."""
+        self.apt(self.gains("gnuplot"))
+        self.tool("id", "echo 0")
+        self.need("gnuplot")
+        self.assertIn(" --no-remove ", read(os.path.join(self.folder, "calls")))
+
+    def test_compilers_for_the_kernel(self):
+        self.apt("")
+        self.tool("id", "echo 1000")
+        self.assertIn("apt-get install -y gcc-multilib gcc-riscv64-unknown-elf qemu-system-x86 "
+                      "qemu-system-misc'",
+                      self.need("gcc32", "riscv64-gcc", "qemu-system-i386", "qemu-system-riscv64",
+                                status=1))
+        self.tool("gcc", "case $1 in -dumpversion) echo 12 ;; *) exit 1 ;; esac")
+        self.assertIn("apt-get install -y lib32gcc-12-dev'", self.need("gcc32", status=1))
+        self.tool("riscv64-linux-gnu-gcc", "")
+        self.assertEqual(self.need("riscv64-gcc"), "")
+
     def test_updates_lists_when_the_first_try_fails(self):
         flag = os.path.join(self.folder, "updated")
         self.apt(f"[ -e {flag} ] || exit 100; {self.gains('gnuplot')}")
