@@ -34,10 +34,13 @@ WARNINGS = -Wall -Wextra
 # DWARF 4: valgrind 3.19 gives up on what clang writes for plain -g.
 CFLAGS = $(OPTIMIZE) -gdwarf-4
 FLAGS = -std=c11 -D_GNU_SOURCE -I. $(WARNINGS) $(CFLAGS) -DKMA_VERSION='"$(KMA_VERSION)"' \
-	$(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),-m32) \
+	$(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),$(FOR_M32)) \
 	$(if $(SANITIZE),-fsanitize=address$(comma)undefined -fno-omit-frame-pointer) \
 	$(if $(COUNTED),-DKMA_COUNTED)
 comma = ,
+# The kernel's headers for 32 bits are those for 64; only gcc-multilib, which does not go
+# with Debian's compilers for other systems, puts them where they are looked for.
+FOR_M32 = -m32 -idirafter /usr/include/x86_64-linux-gnu
 
 # ---- names derived from the settings
 
@@ -211,12 +214,12 @@ gdb: need-boot ## the same with a debugger attached to the kernel
 GDB = gdb-multiarch
 need-boot: known-algorithm
 	@$(if $(filter $(MACHINE),x86 riscv),,echo "make: MACHINE=$(MACHINE): it is x86 or riscv" >&2; exit 2)
-	@$(NEED) $(CC) python3 zstd.h $(NEED_$(MACHINE))
+	@$(NEED) $(CC) python3 zstd.h tracefs $(NEED_$(MACHINE))
 known-algorithm:
 	@$(if $(filter $(BOOTED),$(ALGORITHMS)),,echo "make: ALGORITHM=$(ALGORITHM): it is one of $(ALGORITHMS)" >&2; exit 2)
 
 kernel-test-user: known-algorithm ## the kernel's steps as a process, for gdb and valgrind: all algorithms, or ALGORITHM
-	@$(NEED) $(CC) python3 zstd.h
+	@$(NEED) $(CC) python3 zstd.h tracefs
 	@$(call KERNEL_MAKE,user) KERNEL_ALGORITHMS='$(or $(NAMED),$(ALGORITHMS))' kernel-images
 	@for image in $(foreach a,$(or $(NAMED),$(ALGORITHMS)),$(call IMAGE_user,$a)); do \
 		$(UNDER) $$image $(APPEND) || exit 1; done
@@ -224,7 +227,7 @@ kernel-test-user: known-algorithm ## the kernel's steps as a process, for gdb an
 UNDER =
 
 metal: ## boot every algorithm on both machines: what passes, instructions beside callgrind's
-	@$(NEED) $(CC) python3 zstd.h $(NEED_x86) $(NEED_riscv) valgrind valgrind32
+	@$(NEED) $(CC) python3 zstd.h tracefs $(NEED_x86) $(NEED_riscv) valgrind valgrind32
 	@$(call KERNEL_MAKE,x86) kernel-images
 	@$(call KERNEL_MAKE,riscv) kernel-images
 	@$(PYTHON) analysis/metal --algorithms "$(ALGORITHMS)" --out report \
@@ -267,7 +270,7 @@ $(BUILD)/capture/librecorder.so: capture/recorder.c Makefile
 competition: kma_competition ## build kma_competition from the algorithm COMPETITION names
 $(BUILD)/competition-$(COMPETITION): kma.c kma_page.c $(ALGORITHM_FILES) $(wildcard driver/*.c *.h driver/*.h) Makefile
 	@mkdir -p $(@D)
-	$(CC) -Wall -O3 -D_GNU_SOURCE $(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),-m32) \
+	$(CC) -Wall -O3 -D_GNU_SOURCE $(if $(PAGESIZE),-DPAGESIZE=$(PAGESIZE)) $(if $(M32),$(FOR_M32)) \
 		-DCOMPETITION -D$(COMPETITION) -o $@ \
 		kma.c kma_page.c $(wildcard driver/*.c) $(ALGORITHM_FILES)
 

@@ -101,7 +101,7 @@ class Need(unittest.TestCase):
                       self.need("gcc32", "riscv64-gcc", "qemu-system-i386", "qemu-system-riscv64",
                                 status=1))
         self.tool("gcc", "case $1 in -dumpversion) echo 12 ;; *) exit 1 ;; esac")
-        self.assertIn("apt-get install -y lib32gcc-12-dev'", self.need("gcc32", status=1))
+        self.assertIn("apt-get install -y gcc-12-multilib'", self.need("gcc32", status=1))
         self.tool("riscv64-linux-gnu-gcc", "")
         self.assertEqual(self.need("riscv64-gcc"), "")
 
