@@ -4,15 +4,33 @@
 #include <stdint.h>
 #include <string.h>
 
-/* Words where both sides are aligned to them: pages and blocks mostly are. Several a turn,
- * or the loop would take longer than the work. */
+/* Words where both sides are aligned to them, or where the processor takes them from
+ * anywhere. Several a turn, or the loop would take longer than the work. */
+#if defined(__i386__) || defined(__x86_64__)
+typedef uintptr_t __attribute__((may_alias, aligned(1))) word;
+enum { WORDS_ANYWHERE = 1 };
+#else
 typedef uintptr_t __attribute__((may_alias)) word;
+enum { WORDS_ANYWHERE = 0 };
+#endif
 
 enum { TURN = 4 * sizeof(word) };
 
 static inline int words_fit(const void *a, const void *b)
 {
-    return (((uintptr_t)a | (uintptr_t)b) & (sizeof(word) - 1)) == 0;
+    return WORDS_ANYWHERE || (((uintptr_t)a | (uintptr_t)b) & (sizeof(word) - 1)) == 0;
+}
+
+/* What is read is in registers before anything is written: the sides may overlap. */
+static inline void move_turn(char *to, const char *from)
+{
+    const word *in = (const word *)from;
+    word *out = (word *)to;
+    word first = in[0], second = in[1], third = in[2], fourth = in[3];
+    out[0] = first;
+    out[1] = second;
+    out[2] = third;
+    out[3] = fourth;
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)
@@ -26,19 +44,16 @@ void *memmove(void *to, const void *from, size_t size)
     char *out = to;
     const char *in = from;
     if ((uintptr_t)out - (uintptr_t)in >= size) {
-        for (; words_fit(out, in) && size >= TURN; size -= TURN) {
-            word *words = (word *)out;
-            const word *from_words = (const word *)in;
-            words[0] = from_words[0];
-            words[1] = from_words[1];
-            words[2] = from_words[2];
-            words[3] = from_words[3];
+        for (; size >= TURN && words_fit(out, in); size -= TURN) {
+            move_turn(out, in);
             out += TURN;
             in += TURN;
         }
         while (size-- > 0)
             *out++ = *in++;
     } else {
+        for (; size >= TURN && words_fit(out + size, in + size); size -= TURN)
+            move_turn(out + size - TURN, in + size - TURN);
         while (size-- > 0)
             out[size] = in[size];
     }
@@ -49,7 +64,7 @@ void *memset(void *to, int byte, size_t size)
 {
     char *out = to;
     word filled = (word)-1 / 255 * (unsigned char)byte;
-    for (; words_fit(out, out) && size >= TURN; size -= TURN) {
+    for (; size >= TURN && words_fit(out, out); size -= TURN) {
         word *words = (word *)out;
         words[0] = filled;
         words[1] = filled;

@@ -333,7 +333,7 @@ After.
                 ("<!-- table:nothere -->\n<!-- /table -->\n",
                  "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
                  "waste, latency, references, ratio, instructions, claims, programs-time, "
-                 "programs-cpu, programs-memory, penalty-real, peak-real, ratio-real")):
+                 "programs-cpu, programs-memory, metal, metal-worst, penalty-real, peak-real, ratio-real")):
             self.doc(text)
             _, complaints = self.doc_tables(status=2)
             self.assertEqual(complaints, f"doc_tables: {complaint}\n")

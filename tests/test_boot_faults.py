@@ -183,6 +183,21 @@ class Runner(KernelTest):
         self.assertEqual(run("pgrep", "-f", f"qemu.*{name}").stdout, "")
 
 
+    def test_a_signal_at_any_time_leaves_no_qemu(self):
+        """Also one that comes while QEMU is started."""
+        mark = f"61.{os.getpid()}"
+        write_script(self.path("qemu-system-i386"), f"#!/bin/sh\nexec sleep {mark}\n")
+        environment = dict(os.environ, PATH=f"{self.folder}:{os.environ['PATH']}")
+        for turn in range(30):
+            child = subprocess.Popen([sys.executable, "kernel/boot", sys.executable], cwd=ROOT,
+                                     env=environment, stdout=subprocess.DEVNULL,
+                                     stderr=subprocess.DEVNULL)
+            time.sleep(turn * 0.007)
+            child.terminate()
+            self.assertIn(child.wait(timeout=20), (130, -signal.SIGTERM, 1))
+        self.assertEqual(run("pgrep", "-f", f"sleep {mark}").stdout, "")
+
+
 class Debugger(KernelTest):
     def test_make_gdb_stops_in_the_algorithm(self):
         if shutil.which("gdb-multiarch") is None:
