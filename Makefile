@@ -171,7 +171,7 @@ KERNEL_TRACE_FILES = $(foreach t,$(KERNEL_TRACES),$(lastword $(subst =, ,$t)))
 build/kernel/%.trace: testsuite/real/%.ktr
 	@mkdir -p $(@D)
 	@$(MAKE) -s --no-print-directory PAGESIZE= M32= SANITIZE= COUNTED= build/$(notdir $(CC))/capture/convert
-	build/$(notdir $(CC))/capture/convert --page-size any $< -o $@
+	@build/$(notdir $(CC))/capture/convert --page-size any $< -o $@ 2>$@.log || { cat $@.log >&2; exit 2; }
 define kernel_rules
 $(KERNEL)/kma_$1.o: $(call source_of,$1) Makefile
 	@mkdir -p $$(@D)
