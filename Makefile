@@ -419,6 +419,7 @@ $(BUILD)/test_host_heap_%: tests/test_host_heap.c $(BUILD)/kma_%.o $(HOST_PAGES)
 $(BUILD)/test_my_malloc: tests/test_my_malloc.c $(BUILD)/libkma.a
 	$(CC) $(TEST_FLAGS) -MMD -MP $< $(BUILD)/libkma.a -lcmocka -o $@
 $(BUILD)/test_kernel: tests/test_kernel.c
+	@mkdir -p $(@D)
 	$(CC) $(TEST_FLAGS) -UPAGESIZE -DPAGESIZE=4096 -Ikernel -MMD -MP $< -lcmocka -o $@
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
 	$(CC) $(FLAGS) -DBROKEN=$* $< $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) -o $@
