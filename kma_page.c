@@ -12,7 +12,6 @@
  * of an algorithm the same on every run, also when it keeps tables indexed by address. */
 
 #include <errno.h>
-#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
@@ -20,6 +19,7 @@
 #include "kma.h"
 #include "kma_page.h"
 #include "kma_page_buddy.h"
+#include "kma_page_counts.h"
 #include "kma_page_marks.h"
 #include "driver/pool.h"
 
@@ -166,13 +166,6 @@ const kma_page_t *pool_page_of(const void *ptr)
     return order < 0 ? NULL : &pool.pages[run_start(index, order)];
 }
 
-/* A count that has reached INT_MAX stays there. */
-static inline void count_pages(int *counter, int pages)
-{
-    if (__builtin_add_overflow(*counter, pages, counter))
-        *counter = INT_MAX;
-}
-
 static inline kma_page_t *describe(int index, int order)
 {
     kma_page_t *page = &pool.pages[index];
@@ -213,8 +206,7 @@ __attribute__((noinline)) static void watch_freed(kma_page_t *page)
 static inline kma_page_t *hand_out(int index, int order)
 {
     kma_page_t *page = describe(index, order);
-    count_pages(&pool.stats.num_requested, 1 << order);
-    pool.stats.num_in_use += 1 << order;
+    count_got(&pool.stats, 1 << order);
     pool.miss.wanted = 0;
     ASAN_UNPOISON_MEMORY_REGION(page->ptr, (size_t)page->size);
     return pool.watched ? watch_got(page) : page;
@@ -284,8 +276,7 @@ static inline void take_back(int index, int order)
         give_page(&pool.numbers, index);
     else
         give_run(&pool.numbers, index, order);
-    count_pages(&pool.stats.num_freed, 1 << order);
-    pool.stats.num_in_use -= 1 << order;
+    count_freed(&pool.stats, 1 << order);
     if (pool.stats.num_in_use == 0)
         forget_pages(&pool.numbers);
 }

@@ -27,6 +27,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_bits.h"
+#include "kma_page_counts.h"
 #include "page_map.h"
 #include "pages.h"
 
@@ -407,13 +408,6 @@ bool run_resize(void *run, size_t pages)
 
 /* ---- kma_page.h */
 
-/* A count that has reached INT_MAX stays there. */
-static inline void count_pages(int *counter, int pages)
-{
-    if (__builtin_add_overflow(*counter, pages, counter))
-        *counter = INT_MAX;
-}
-
 kma_page_t *get_pages(int order)
 {
     if (order < 0 || order > MAX_PAGE_ORDER)
@@ -443,8 +437,7 @@ void free_pages(kma_page_t *pages)
     if (entry == NULL || entry->state != RUN_OF_ALGORITHM || &entry->page != pages)
         error("free_pages:", "this run is not held by the algorithm");
     entry->state = NOTHING_HERE;
-    count_pages(&host.stats.num_freed, (int)entry->length);
-    host.stats.num_in_use -= (int)entry->length;
+    count_freed(&host.stats, (int)entry->length);
     give(start, entry->length);
 }
 

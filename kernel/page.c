@@ -18,6 +18,7 @@
 #include <string.h>
 #include "kma.h"
 #include "kma_page_buddy.h"
+#include "kma_page_counts.h"
 #include "kma_page_marks.h"
 #include "machine.h"
 #include "page.h"
@@ -197,8 +198,7 @@ static kma_page_t *hand_out(struct zone *zone, int number, int order)
 {
     kma_page_t *page = &zone->descriptors[number];
     *page = (kma_page_t){number, page_at(zone, number), PAGESIZE << order};
-    ram.stats.num_requested += 1 << order;
-    ram.stats.num_in_use += 1 << order;
+    count_got(&ram.stats, 1 << order);
     if (ram.stats.num_in_use > ram.peak)
         ram.peak = ram.stats.num_in_use;
     watch(page->ptr, (size_t)page->size, GOT_PATTERN);
@@ -265,8 +265,7 @@ static void take_back(struct zone *zone, int number, int order)
         give_page(&zone->numbers, number);
     else
         give_run(&zone->numbers, number, order);
-    ram.stats.num_freed += 1 << order;
-    ram.stats.num_in_use -= 1 << order;
+    count_freed(&ram.stats, 1 << order);
     if (ram.stats.num_in_use == 0)
         forget_all();
 }

@@ -1,6 +1,5 @@
 /* step.c - steps, their lines, and what they share. */
 
-#include <string.h>
 #include "kma.h"
 #include "kmalloc.h"
 #include "machine.h"
@@ -51,15 +50,29 @@ void step_note(const char *format, ...)
 
 /* ---- the command line: words, some of them name=value */
 
+/* Behind `start`, with which the text begins; or NULL when it does not. */
+static const char *skip(const char *text, const char *start)
+{
+    while (*start != '\0' && *text == *start) {
+        text++;
+        start++;
+    }
+    return *start == '\0' ? text : NULL;
+}
+
+static bool ends_word(const char *at, char end)
+{
+    return *at == end || (end == ' ' && *at == '\0');
+}
+
 /* Where the word `name` ends on the command line, or NULL when it is not there. */
 static const char *find_word(const char *name, char end)
 {
-    size_t length = strlen(name);
     const char *at = machine_command_line();
     while (*at != '\0') {
-        if (memcmp(at, name, length) == 0 &&
-            (at[length] == end || (end == ' ' && at[length] == '\0')))
-            return at + length;
+        const char *behind = skip(at, name);
+        if (behind != NULL && ends_word(behind, end))
+            return behind;
         while (*at != '\0' && *at != ' ')
             at++;
         while (*at == ' ')
@@ -88,9 +101,8 @@ uint32_t option_number(const char *name, uint32_t otherwise)
 static bool is_wanted(const char *name)
 {
     const char *at = find_word("step", '=');
-    size_t length = strlen(name);
-    return at == NULL || (memcmp(at + 1, name, length) == 0 &&
-                          (at[1 + length] == ' ' || at[1 + length] == '\0'));
+    const char *behind = at == NULL ? NULL : skip(at + 1, name);
+    return at == NULL || (behind != NULL && ends_word(behind, ' '));
 }
 
 static void check_end(void)
