@@ -101,7 +101,7 @@ class Tools(KernelTest):
                 }
                 void kma_free(void *ptr, kma_size_t size) { (void)ptr; (void)size; }""")
         folder = os.path.dirname(image("user", "dummy"))
-        subprocess.run([COMPILER, "-O1", "-g", "-DPAGESIZE=4096", "-I", ROOT, source,
+        subprocess.run([COMPILER, "-O1", "-gdwarf-4", "-DPAGESIZE=4096", "-I", ROOT, source,
                         *glob.glob(f"{folder}/kernel/**/*.o", recursive=True),
                         f"{folder}/embedded-dummy.o", "-lpthread", "-o", made], check=True)
         done = run("valgrind", "-q", "--error-exitcode=9", made, "step=exercise")
