@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -51,6 +52,20 @@ def counted(number, noun):
     """1 page, 2 pages, 1 pass, 2 passes"""
     ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
     return f"{number} {noun}{ending}"
+
+
+@contextlib.contextmanager
+def results_file(path, script, number):
+    """The content of the JSON file that a script left, in format `number`. What a block looks
+    for in it in vain means that the file is not that script's."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            found = json.load(file)
+        if found["format"] != number:
+            raise Refusal(f"{path}: written by another version, run {script} again")
+        yield found
+    except (AttributeError, KeyError, TypeError, ValueError):
+        raise Refusal(f"{path}: these are no results of {script}") from None
 
 
 @contextlib.contextmanager

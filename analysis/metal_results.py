@@ -1,10 +1,9 @@
 """The results of analysis/metal: metal.json, and the tables of instructions for each call."""
 
 import dataclasses
-import json
 
 import tables
-from common import Refusal
+from common import results_file
 from measure import Row
 from tables import Column
 
@@ -43,11 +42,7 @@ class CountRow:
 
 def load(path):
     """The content of metal.json with its rows as CountRow."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        if found["format"] != FORMAT:
-            raise Refusal(f"{path}: written by another version, run analysis/metal again")
+    with results_file(path, "analysis/metal", FORMAT) as found:
         found["rows"] = [CountRow(**row) for row in found["rows"]]
         for row in found["rows"]:
             if row.place not in PLACES:
@@ -55,8 +50,6 @@ def load(path):
             if row.failure is None:
                 (row.calls(), [getattr(row, call)[name] for call in CALLS for name in FORMS])
         return found
-    except (ValueError, KeyError, TypeError):
-        raise Refusal(f"{path}: these are no results of analysis/metal") from None
 
 
 # ---- tables: a line an algorithm, a column a place

@@ -1,12 +1,11 @@
 """The results of analysis/programs: programs.json, ratios, targets and tables."""
 
 import dataclasses
-import json
 import math
 import statistics
 
 import tables
-from common import Refusal
+from common import Refusal, results_file
 from measure import ALGORITHM, Row
 from tables import Column
 
@@ -86,11 +85,7 @@ def plain(found):
 
 def load(path):
     """The content of programs.json with its rows as ProgramRow."""
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        if found["format"] != FORMAT:
-            raise Refusal(f"{path}: written by another version, run analysis/programs again")
+    with results_file(path, "analysis/programs", FORMAT) as found:
         found["rows"] = [ProgramRow(**row) for row in found["rows"]]
         (found["machine"]["cpu"], found["build"]["flags"], found["date"])
         (found["settings"]["rounds"], found["settings"]["quick"], found["settings"]["pages"])
@@ -104,8 +99,6 @@ def load(path):
             if row.program not in known:
                 raise Refusal(f"{path}: {row.program} is not in its list of programs")
         return found
-    except (ValueError, KeyError, TypeError):
-        raise Refusal(f"{path}: these are no results of analysis/programs") from None
 
 
 # ---- targets

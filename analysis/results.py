@@ -8,7 +8,7 @@ import os
 
 import measure
 import tables
-from common import Refusal, counted, written_aside
+from common import counted, results_file, written_aside
 from series import Curve, Series
 
 FORMAT, CURVES_FORMAT = 3, 1
@@ -57,31 +57,21 @@ def write_json(path, value):
         out.write((json.dumps(value, indent=1) + "\n").encode())
 
 
-def _load(path, number):
-    try:
-        with open(path, encoding="utf-8") as file:
-            found = json.load(file)
-        if found["format"] != number:
-            raise Refusal(f"{path}: written by another version, run analysis/compare again")
-        return found
-    except (ValueError, KeyError, TypeError):
-        raise Refusal(f"{path}: these are no results of analysis/compare") from None
+COMPARE = "analysis/compare"
 
 
 def load(path):
     """The content of results.json with its rows as measure.Row."""
-    results = _load(path, FORMAT)
-    try:
+    with results_file(path, COMPARE, FORMAT) as results:
         results["rows"] = [measure.Row(**row) for row in results["rows"]]
         for one in results["traces"]:
             (one["trace"], one["recorded"], one["lost"], one["about"].items())
-    except (AttributeError, KeyError, TypeError):
-        raise Refusal(f"{path}: these are no results of analysis/compare") from None
-    return results
+        return results
 
 
 def load_curves(path):
-    return _load(path, CURVES_FORMAT)["runs"]
+    with results_file(path, COMPARE, CURVES_FORMAT) as curves:
+        return curves["runs"]
 
 
 def save(folder, results, curves):
