@@ -331,6 +331,12 @@ bench: need-analyze ## time per event beside glibc's malloc and against live blo
 	@$(PYTHON) analysis/bench --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--cache $(BUILD)/bench $(BENCH)
 
+frontier: need-analyze ## time against penalty of all allocators on all traces, beside the best packers
+	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make frontier: going on without them' >&2
+	@$(MAKE) -s --no-print-directory executables
+	@$(PYTHON) analysis/frontier --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
+		--output report/frontier $(FRONTIER)
+
 scoreboard: ## rank the algorithms by the rule of the competition, on every trace
 	@$(NEED) $(CC) python3
 	@$(MAKE) -s --no-print-directory all
@@ -356,7 +362,7 @@ claims: ## what the literature says of these algorithms, and what is measured he
 
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze report programs scoreboard bench icount bound claims
+.PHONY: analyze need-analyze report programs scoreboard bench frontier icount bound claims
 
 # ---- testing
 

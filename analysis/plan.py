@@ -55,6 +55,22 @@ def pages_for(facts):
     return max(measure.MAX_PAGES, min(facts.slots or 0, facts.events))
 
 
+def passes_for(facts, passes):
+    """So many, or more of a short trace."""
+    return max(passes, min(MOST_PASSES, -(-LEAST_TIMED // max(1, facts.events))))
+
+
+def contestants(folder, algorithms, with_references=True):
+    """(name, kind, executable, library to preload) of each, in order."""
+    found = [(name, measure.ALGORITHM, measure.executable(folder, name), None)
+             for name in algorithms]
+    libc = measure.executable(folder, "libc")
+    if with_references and os.path.exists(libc):
+        found += [(name, measure.REFERENCE, libc, library)
+                  for name, library in references.installed(libc).items()]
+    return found
+
+
 class Plan:
     def __init__(self, options, builds, machine):
         self.options = options
@@ -62,17 +78,8 @@ class Plan:
         self.machine = machine
         self.jobs = []
         self.facts = {trace: ktr.facts(trace) for trace in options.traces}
-        self.contestants = {build: self._contestants(build) for build in builds}
-
-    def _contestants(self, build):
-        """(name, kind, executable, library to preload)"""
-        found = [(name, measure.ALGORITHM, measure.executable(build.folder, name), None)
-                 for name in self.options.algorithms]
-        libc = measure.executable(build.folder, "libc")
-        if self.options.references and os.path.exists(libc):
-            found += [(name, measure.REFERENCE, libc, library)
-                      for name, library in references.installed(libc).items()]
-        return found
+        self.contestants = {build: contestants(build.folder, options.algorithms,
+                                               options.references) for build in builds}
 
     def _job(self, kind, build, who, trace, weight, **more):
         name, _, program, library = who
@@ -103,7 +110,7 @@ class Plan:
     def _of_row(self, build, trace, who):
         facts = self.facts[trace]
         events, room = max(1, facts.events), {"max_pages": pages_for(facts)}
-        passes = max(self.options.passes, min(MOST_PASSES, -(-LEAST_TIMED // events)))
+        passes = passes_for(facts, self.options.passes)
         jobs = {"memory": self._job("memory", build, who, trace, events, **room),
                 "times": [self._job("times", build, who, trace, events * passes * 2,
                                     passes=passes, turn=turn, **room)

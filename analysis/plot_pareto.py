@@ -53,14 +53,34 @@ def wants_log(panels):
     return False
 
 
+def unbeaten(items, figures):
+    """Those that no other is at least as good as in both of figures(item), by the first."""
+    front = []
+    for item in sorted(items, key=figures):
+        if not front or figures(item)[1] < figures(front[-1])[1]:
+            front.append(item)
+    return front
+
+
 def pareto_front(points):
     """The algorithms that no other beats in time and in penalty, the fastest first."""
-    front = []
-    for point in sorted((p for p in points if p["kind"] == ALGORITHM),
-                        key=lambda p: (p["ns_per_event"], p["penalty"])):
-        if not front or point["penalty"] < front[-1]["penalty"]:
-            front.append(point)
-    return front
+    return unbeaten([p for p in points if p["kind"] == ALGORITHM],
+                    lambda p: (p["ns_per_event"], p["penalty"]))
+
+
+def stairs(spots, right, top):
+    """Corners from a panel's upper to its right edge: `spots`, from the left to the right, and
+    the ends."""
+    return [(spots[0][0], top), *spots, (right, spots[-1][1])] if spots else []
+
+
+def stair_boxes(corners, half=1):
+    """Where the steps run, `half` to each side. Places are pixels."""
+    boxes = []
+    for (left, upper), (right, lower) in zip(corners, corners[1:]):
+        boxes += [(left, upper - half, right, upper + half),
+                  (right - half, upper, right + half, lower)]
+    return boxes
 
 
 def _overlap(one, other):
@@ -101,6 +121,26 @@ def placed_labels(points, frame, taken=(), lines=()):
     return [boxes[number] for number in range(len(points))]
 
 
+def draw_names(sheet, marks, frame, taken=(), lines=()):
+    """Beside each point its name: (text, place of the point, colour)."""
+    boxes = placed_labels([(x, y, text_width(text, bold=True)) for text, (x, y), _ in marks],
+                          frame, taken, lines)
+    for (text, (x, y), colour), box in zip(marks, boxes):
+        near = min(max(x, box[0]), box[2]), min(max(y, box[1] + 4), box[3] - 4)
+        if math.dist(near, (x, y)) > 18:
+            sheet.line((x, y), near, f"linewidth 1 linecolor rgb '{colour}'")
+        # Fonts narrower than reckoned leave the text at its point.
+        place = "right" if box[2] <= x else "left" if box[0] >= x else "center"
+        at = {"right": box[2], "left": box[0], "center": (box[0] + box[2]) / 2}[place]
+        sheet.label(text, at, (box[1] + box[3]) / 2, None, colour, place, bold=True, layer="front")
+
+
+def point_curve(sheet, block, x, y, algorithm, kind):
+    sheet.add(data_block(block, [[x], [y]]))
+    return (f"${block} using 1:2 with points pointtype {MARKERS.get(kind, 7)} pointsize 2 * MARK "
+            f"linecolor rgb '{style.colour(algorithm)}' title {quoted(algorithm)}")
+
+
 class Panel:
     """One trace's points, and where they lie in the picture."""
 
@@ -128,38 +168,17 @@ class Panel:
         return [(right - 4 - text_width(text), y - 25, right, y + 3)]
 
     def front(self):
-        """Steps from the panel's upper to its right edge."""
-        front = pareto_front(self.points)
-        if not front:
-            return []
-        start, end = (front[0]["ns_per_event"], self.y.high), (self.x.high, front[-1]["penalty"])
-        return [start, *((p["ns_per_event"], p["penalty"]) for p in front), end]
-
-    def front_boxes(self):
-        """Where the front's steps run, for labels to keep off."""
-        boxes = []
-        for one, other in zip(self.front(), self.front()[1:]):
-            (left, upper), (right, lower) = self.spot(*one), self.spot(*other)
-            boxes += [(left, upper - 1, right, upper + 1), (right - 1, upper, right + 1, lower)]
-        return boxes
+        return stairs([(p["ns_per_event"], p["penalty"]) for p in pareto_front(self.points)],
+                      self.x.high, self.y.high)
 
     def labels(self, sheet, taken):
         left, right, top, bottom = self.place
-        texts = [shortened(p["algorithm"], 24) + ("" if not self.y.log or p["penalty"] > 0 else
-                                                  f" ({p['penalty']:.3g})") for p in self.points]
-        spots = [self.spot(p["ns_per_event"], p["penalty"]) for p in self.points]
-        boxes = placed_labels([(x, y, text_width(text, bold=True))
-                               for (x, y), text in zip(spots, texts)],
-                              (left + 4, top, right, bottom - 3), taken, self.front_boxes())
-        for point, text, (x, y), box in zip(self.points, texts, spots, boxes):
-            colour = style.colour(point["algorithm"])
-            near = min(max(x, box[0]), box[2]), min(max(y, box[1] + 4), box[3] - 4)
-            if math.dist(near, (x, y)) > 18:
-                sheet.line((x, y), near, f"linewidth 1 linecolor rgb '{colour}'")
-            # Fonts narrower than reckoned leave the text at its point.
-            place = "right" if box[2] <= x else "left" if box[0] >= x else "center"
-            at = {"right": box[2], "left": box[0], "center": (box[0] + box[2]) / 2}[place]
-            sheet.label(text, at, (box[1] + box[3]) / 2, None, colour, place, bold=True)
+        marks = [(shortened(p["algorithm"], 24) + ("" if not self.y.log or p["penalty"] > 0 else
+                                                   f" ({p['penalty']:.3g})"),
+                  self.spot(p["ns_per_event"], p["penalty"]), style.colour(p["algorithm"]))
+                 for p in self.points]
+        draw_names(sheet, marks, (left + 4, top, right, bottom - 3), taken,
+                   stair_boxes([self.spot(*corner) for corner in self.front()]))
 
     def curves(self, sheet):
         curves = []
@@ -170,13 +189,9 @@ class Panel:
             curves.append(f"$front{self.number} using 1:2 with steps {FRONT_LINE} "
                           "title 'Pareto front'")
         for number, point in enumerate(self.points):
-            name = f"point{self.number}_{number}"
-            sheet.add(data_block(name, [[point["ns_per_event"]],
-                                        [max(point["penalty"], self.y.low)]]))
-            curves.append(f"${name} using 1:2 with points pointtype "
-                          f"{MARKERS.get(point['kind'], 7)} pointsize 2 * MARK "
-                          f"linecolor rgb '{style.colour(point['algorithm'])}' "
-                          f"title {quoted(point['algorithm'])}")
+            curves.append(point_curve(sheet, f"point{self.number}_{number}",
+                                      point["ns_per_event"], max(point["penalty"], self.y.low),
+                                      point["algorithm"], point["kind"]))
         return curves
 
 

@@ -190,12 +190,15 @@ class Sheet:
     def at(self, x, y):
         return f"screen {x / WIDTH:.5f}, screen {1 - y / self.height:.5f}"
 
-    def label(self, text, x, y, size=None, colour=style.INK, place="left", bold=False):
-        self.place_label(text, self.at(x, y), size, colour, place, bold)
+    def label(self, text, x, y, size=None, colour=style.INK, place="left", bold=False, layer=""):
+        """`layer`: `front` for above all that is drawn."""
+        self.place_label(text, self.at(x, y), size, colour, place, bold, layer)
 
-    def place_label(self, text, at, size=None, colour=style.INK, place="left", bold=False):
+    def place_label(self, text, at, size=None, colour=style.INK, place="left", bold=False,
+                    layer=""):
         font = f" font 'sans-serif{':Bold' if bold else ''},{size or FONT}'"
-        self.add(f"set label {quoted(text)} at {at} {place}{font} textcolor rgb '{colour}'\n")
+        self.add(f"set label {quoted(text)} at {at} {place}{font} textcolor rgb '{colour}' "
+                 f"{layer}\n")
 
     def line(self, start, end, look):
         self.add(f"set arrow from {self.at(*start)} to {self.at(*end)} nohead {look}\n")
