@@ -3,10 +3,10 @@
 # ---- settings: give them on the command line, as in `make PAGESIZE=4096 test`
 
 # The algorithms, each in kma_<name>.c. A new one needs its name here and nothing else.
-ALGORITHMS = dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf
+ALGORITHMS = dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word
 
 # The algorithm that enters the competition.
-COMPETITION = KMA_MCK2
+COMPETITION = KMA_WORD
 
 # Bytes in a page; empty: what kma_page.h says.
 PAGESIZE =
@@ -366,7 +366,7 @@ TRACES = $(wildcard testsuite/[0-9].trace)
 
 # ---- testing
 
-WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf
+WHITE_BOX_TESTS = rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word
 C_TESTS = $(BUILD)/test_page $(BUILD)/test_records $(BUILD)/test_trace $(BUILD)/test_compact $(BUILD)/test_latency \
 	$(WHITE_BOX_TESTS:%=$(BUILD)/test_%) $(ALGORITHMS:%=$(BUILD)/test_model_%) \
 	$(BUILD)/test_host_pages $(ALGORITHMS:%=$(BUILD)/test_host_heap_%) \

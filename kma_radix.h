@@ -34,9 +34,14 @@
 #include "kma_page.h"
 #include "kma_bits.h"
 
-/* Half a page of slots, so that the top node and its owner's state share a page. */
+/* Half a page of slots, so that the top node and its owner's state share a page; or as few
+ * as an owner says, who wants the room. */
+#ifndef RADIX_SLOT_BITS
+#define RADIX_SLOT_BITS LOG2_FLOOR(PAGESIZE / sizeof(void *) / 2)
+#endif
+
 enum {
-    RADIX_BITS = LOG2_FLOOR(PAGESIZE / sizeof(void *) / 2),
+    RADIX_BITS = RADIX_SLOT_BITS,
     RADIX_SLOTS = 1 << RADIX_BITS,
     RADIX_NUMBER_BITS = 8 * sizeof(uintptr_t),
     RADIX_LEVELS = RADIX_NUMBER_BITS / RADIX_BITS + 1

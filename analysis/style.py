@@ -19,7 +19,7 @@ COLOURS = {
     "slab": "#bd64ff",
     "bt": "#2a06ea",
     "tlsf": "#9ec771",
-    "champion": "#5829bc",
+    "word": "#5829bc",
     "libc": "#54466d",
     "jemalloc": "#524a00",
     "mimalloc": "#124228",

@@ -12,7 +12,7 @@ from driver_case import BUILD
 from shared import ROOT
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 SOURCES = ("mmap", "brk")
 SETTINGS = ("KMA_PAGES", "KMA_STATS", "KMA_CHECK", "LD_PRELOAD", "FAULTS")
 FOLDER = os.path.join(BUILD, "tests/host")

@@ -12,7 +12,7 @@ from shared import ROOT, without_make
 
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", ROOT))
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 
 
 TOOLS = ["record", "convert", "info", "cut", "merge", "sample", "generate"]

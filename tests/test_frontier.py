@@ -22,7 +22,7 @@ from plot_frontier import frontier_picture  # noqa: E402
 from standings import Field, Standing, best, frontier, over_all  # noqa: E402
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 
 EVENTS = [f"REQUEST {n} {100 + 700 * n}" for n in range(9)] + [f"FREE {n}" for n in range(9)]
 

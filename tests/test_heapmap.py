@@ -8,7 +8,7 @@ import unittest
 from driver_case import FAULT_SIZE, trace_text, simple_events, word_bytes, DriverTest
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 MOST_COLUMNS, MOST_ROWS = 600, 400
 
 

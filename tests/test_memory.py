@@ -21,7 +21,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", ROOT))
 GOLDEN = os.path.join(ROOT, "tests/golden.txt")
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 TRACES = [1, 2, 3, 4, 5]
 
 Figures = collections.namedtuple("Figures", "requested peak penalty")

@@ -11,7 +11,7 @@ from driver_case import program, trace_text, simple_events, DriverTest
 from shared import ROOT
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 MIN_BLOCK = 32  # of the buddy systems
 
 

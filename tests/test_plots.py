@@ -236,7 +236,7 @@ class Edges(Case):
         self.assert_readable(growth_picture([grown(name, 1000, 5, 5) for name in Usual.NAMES]))
 
     def test_long_names_and_many(self):
-        names = [*Usual.NAMES, *Usual.REFERENCES, LONGEST, "slab", "bt", "tlsf", "champion", "q"]
+        names = [*Usual.NAMES, *Usual.REFERENCES, LONGEST, "slab", "bt", "tlsf", "word", "q"]
         self.every_curve({name: made_series(1.2 + 0.01 * n) for n, name in enumerate(names)},
                          penalty=123456.789, peak=65536)
         self.assert_readable(pareto_picture(

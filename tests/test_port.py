@@ -19,7 +19,7 @@ import unittest
 from shared import ROOT, read, without_make
 
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 CC = os.environ.get("KMA_CC", "gcc").split()
 HOST = CC + (["-m32"] if os.environ.get("KMA_M32") else [])
 SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]

@@ -21,7 +21,7 @@ from test_compare import complaints
 ANALYSIS = os.path.join(ROOT, "analysis")
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", ROOT))
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 CC = os.environ.get("KMA_CC", "gcc")
 M32 = bool(os.environ.get("KMA_M32"))
 PYTHON = "/usr/bin/python3"

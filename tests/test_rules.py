@@ -11,7 +11,7 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 BUILD = os.path.abspath(os.environ.get("KMA_BUILD", ROOT))
 ALGORITHMS = os.environ.get(
-    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf").split()
+    "KMA_ALGORITHMS", "dummy rm rm_best rm_worst bud lzbud p2fl mck2 slab bt tlsf word").split()
 CC = os.environ.get("KMA_CC", "gcc").split()
 if os.environ.get("KMA_M32"):
     CC.append("-m32")

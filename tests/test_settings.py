@@ -10,7 +10,7 @@ import unittest
 from driver_case import BUILD
 from shared import ROOT, without_make
 
-ALGORITHMS = ("slab", "bt", "tlsf")
+ALGORITHMS = ("slab", "bt", "tlsf", "word")
 COMPILER = os.environ.get("KMA_CC", "gcc")
 PLAIN = os.path.basename(COMPILER)
 
