@@ -349,10 +349,11 @@ icount: ## instructions of every malloc and free, on every trace: mean and worst
 	@$(PYTHON) analysis/icount --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--traces "$(strip $(TRACES))"
 
-bound: ## hold the bound in instructions that kma_tlsf.c states against every call of every trace
+bound: ## hold the bounds in instructions that kma_tlsf.c and kma_word.c state against every call
 	@$(NEED) $(CC) python3 valgrind $(if $(M32),valgrind32)
 	@$(MAKE) -s --no-print-directory executables
 	@$(PYTHON) analysis/bound --bin $(BUILD)
+	@echo && $(PYTHON) analysis/bound --bin $(BUILD) --source kma_word.c
 
 claims: ## what the literature says of these algorithms, and what is measured here
 	@$(NEED) $(CC) python3 valgrind $(if $(M32),valgrind32)

@@ -2,9 +2,10 @@
  *
  * Entered in the competition. The ideas, and where they are from:
  * - The caller says the size when it frees, so no block has a header, and a page cut into
- *   64 units is described by one word, a bit for each unit (kma_page_units.h).
- * - Small blocks are objects of a span: a run of units with a head, in which again one
- *   word says which objects are free, as in a slab (J. Bonwick, "The Slab Allocator",
+ *   64 units is described by one word, a bit for each unit (kma_page_units.h). Blocks of
+ *   whole units, and all above four units, are runs of them.
+ * - Other small blocks are objects of a span: a run of units with a head, in which again
+ *   one word says which objects are free, as in a slab (J. Bonwick, "The Slab Allocator",
  *   USENIX 1994) whose length is the class's choice. The more objects a class has, the
  *   longer its spans, from one unit to half a page.
  * - Small and large blocks have pages of their own as long as the small ones are few, less
@@ -15,9 +16,9 @@
  *   mostly; what is kept is at most a quarter of the small bytes in use. Who would exceed
  *   that gives back blocks of one class after another.
  *
- *     kma_malloc --> classes[c].kept --> object --> object        (most requests)
+ *     kma_malloc --> classes[c].kept --> block --> block          (most requests)
  *                    classes[c].partial --> span --> span         (with a free object)
- *                    units (kma_page_units.h)                     (spans, large blocks)
+ *                    units (kma_page_units.h)                     (spans, whole units)
  *
  *     page   |span of 9 units      |large  |   |span: 3    |          |  64 units
  *     span   |head|obj|obj|///|obj|...   free: a bit for an object
@@ -27,20 +28,20 @@
  *
  * Invariants (kma_audit), besides those of kma_page_units.h:
  *   W1  a span of a class is on its list exactly while an object is free and one is not
- *       (a kept object is not free), and never holds more objects than it has room for;
+ *       (a kept one is not free), and never holds more objects than it has room for;
  *   W2  its page's word has a bit where it begins, and none of its units is free;
  *   W3  classes count the objects of their spans right;
  *   W4  what is kept weighs as much as is counted, at most a quarter of the small bytes;
  *   W5  some block is in use.
  *
  * Cost: each step is constant, whatever the heap's size. A free that exceeds what may be
- * kept gives back ten blocks at most, as each of them weighs an eighth of the largest, so
- * that the bound for a free is that of ten. A call takes at most 4444 instructions, a request that finds
- * no page held 4444; those of the page source aside (gcc 12 -O3 for x86-64, 8 KB pages).
- * A request that gets no page gives back all that is kept before it tries again; only
- * that takes longer.
+ * kept gives back ten blocks at most, as each of them weighs an eighth of the largest at
+ * least, and most frees none. A call takes at most 900 instructions, a free 4000,
+ * a request that finds no page held 1500, those of the page source aside (gcc 12 -O3 for
+ * x86-64, 8 KB pages). A request that gets no page gives back all that is kept before it
+ * tries again; only that takes longer.
  *
- * Choices, tried side by side: DOC, "The champion", has the table. */
+ * What else was tried, and what it brought, is in DOC, "The champion". */
 #ifdef KMA_WORD
 
 #include <assert.h>
@@ -54,14 +55,14 @@
 
 enum { SMALL_ZONE, LARGE_ZONE };
 
-/* Classes are 16 bytes apart up to a 16th of a page, and a quarter unit up to an eighth. */
+/* Classes of small blocks are 16 bytes apart up to a 16th of a page, and a unit from there
+ * to an eighth. */
 enum {
     GRANULE = 16,
     FINE_LARGEST = 4 * UNIT, /* bytes */
     FINE_CLASSES = FINE_LARGEST / GRANULE,
-    STEP = UNIT / 4,
     SMALL_LARGEST = 8 * UNIT,
-    CLASSES = FINE_CLASSES + (SMALL_LARGEST - FINE_LARGEST) / STEP,
+    CLASSES = FINE_CLASSES + (SMALL_LARGEST - FINE_LARGEST) / UNIT,
     MAX_REQUEST = PAGESIZE - sizeof(void *)
 };
 
@@ -83,15 +84,16 @@ struct span {
     uint16_t size_class;
 };
 
-struct object {
-    struct object *next;
+/* A freed block that is kept. */
+struct block {
+    struct block *next;
 };
 
 struct size_class {
-    struct object *kept;
+    struct block *kept;
     struct span *partial;
     uint16_t bytes;
-    uint16_t weight;  /* of a kept object */
+    uint16_t weight;  /* of a kept block */
     uint32_t objects; /* of all spans */
 };
 
@@ -99,7 +101,7 @@ struct size_class {
 struct allocator {
     size_t small; /* bytes requested of blocks in use */
     size_t large;
-    size_t kept;   /* what the kept objects weigh */
+    size_t kept;   /* what the kept blocks weigh */
     unsigned hand; /* the class that gives back next */
     struct size_class classes[CLASSES];
     struct units units;
@@ -109,7 +111,7 @@ enum { ROOT_UNITS = (sizeof(struct allocator) + UNIT - 1) / UNIT };
 
 static_assert(sizeof(struct span) <= SPAN_HEAD && SPAN_HEAD % GRANULE == 0,
               "objects are aligned to a granule");
-static_assert(UNIT % GRANULE == 0 && STEP % GRANULE == 0, "and so are all blocks");
+static_assert(UNIT % GRANULE == 0, "and so are all blocks");
 static_assert((int)ROOT_UNITS < (int)UNITS, "the state fits the root page");
 static_assert(SMALL_LARGEST <= UINT16_MAX, "a class's bytes are 16 bits");
 static_assert(MOST_SPAN_UNITS * UNIT < 65536, "reciprocals are exact in a span");
@@ -126,7 +128,7 @@ static inline unsigned class_of(kma_size_t bytes)
 {
     unsigned last = (unsigned)bytes - 1;
     unsigned fine = last / GRANULE;
-    unsigned coarse = FINE_CLASSES - FINE_LARGEST / STEP + last / STEP;
+    unsigned coarse = FINE_CLASSES - FINE_LARGEST / UNIT + last / UNIT;
     return fine < coarse ? fine : coarse;
 }
 
@@ -134,7 +136,7 @@ static unsigned bytes_of_class(unsigned size_class)
 {
     if (size_class < FINE_CLASSES)
         return (size_class + 1) * GRANULE;
-    return FINE_LARGEST + (size_class - FINE_CLASSES + 1) * STEP;
+    return FINE_LARGEST + (size_class - FINE_CLASSES + 1) * UNIT;
 }
 
 /* ---- runs of units */
@@ -271,6 +273,28 @@ static inline void give_object(struct allocator *self, struct size_class *class,
         remove_span(self, class, span);
 }
 
+/* ---- small blocks */
+
+static inline bool is_run(const struct size_class *class)
+{
+    return class->bytes % UNIT == 0;
+}
+
+static inline void *take_small(struct allocator *self, struct size_class *class)
+{
+    return is_run(class) ? get_run(self, SMALL_ZONE, class->bytes / UNIT)
+                         : take_object(self, class);
+}
+
+static inline void give_small(struct allocator *self, struct size_class *class,
+                              void *block)
+{
+    if (is_run(class))
+        give_run(&self->units, block, class->bytes / UNIT);
+    else
+        give_object(self, class, block);
+}
+
 /* ---- what is kept */
 
 static inline bool keeps_too_much(const struct allocator *self)
@@ -283,10 +307,10 @@ static void give_kept(struct allocator *self)
     while (self->classes[self->hand].kept == NULL)
         self->hand = (self->hand == 0 ? CLASSES : self->hand) - 1;
     struct size_class *class = &self->classes[self->hand];
-    struct object *object = class->kept;
-    class->kept = object->next;
+    struct block *block = class->kept;
+    class->kept = block->next;
     self->kept -= class->weight;
-    give_object(self, class, object);
+    give_small(self, class, block);
 }
 
 static bool open_allocator(void)
@@ -329,7 +353,7 @@ static inline void *get_block(struct allocator *self, kma_size_t bytes)
 {
     size_t *in_use = bytes <= SMALL_LARGEST ? &self->small : &self->large;
     void *block = bytes <= SMALL_LARGEST
-                      ? take_object(self, &self->classes[class_of(bytes)])
+                      ? take_small(self, &self->classes[class_of(bytes)])
                       : get_run(self, LARGE_ZONE, units_of(bytes));
     *in_use += block != NULL ? (size_t)bytes : 0;
     return block;
@@ -381,13 +405,13 @@ void *kma_malloc(kma_size_t bytes)
         return malloc_first(bytes);
     struct allocator *self = root->ptr;
     struct size_class *class = &self->classes[class_of(bytes)];
-    struct object *object = class->kept;
-    if (object == NULL)
+    struct block *block = class->kept;
+    if (block == NULL)
         return malloc_small(self, bytes);
-    class->kept = object->next;
+    class->kept = block->next;
     self->kept -= class->weight;
     self->small += (size_t)bytes;
-    return object;
+    return block;
 }
 
 static __attribute__((noinline)) void free_large(void *ptr, kma_size_t bytes)
@@ -407,9 +431,9 @@ void kma_free(void *ptr, kma_size_t bytes)
     }
     struct allocator *self = root->ptr;
     struct size_class *class = &self->classes[class_of(bytes)];
-    struct object *object = ptr;
-    object->next = class->kept;
-    class->kept = object;
+    struct block *block = ptr;
+    block->next = class->kept;
+    class->kept = block;
     self->kept += class->weight;
     self->small -= (size_t)bytes;
     if (keeps_too_much(self))
@@ -470,8 +494,8 @@ static int audit_class(const struct word_audit *audit, unsigned number, size_t *
         spans++;
     }
     broken += spans != audit->partial[number]; /* W1 */
-    for (const struct object *object = class->kept; object != NULL && *weight <= most;
-         object = object->next)
+    for (const struct block *block = class->kept; block != NULL && *weight <= most;
+         block = block->next)
         *weight += class->weight;
     return broken;
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""analysis/bound: the bound in instructions that kma_tlsf.c states, and calls that exceed one."""
+"""analysis/bound: the bounds in instructions that kma_tlsf.c and kma_word.c state, and calls that
+exceed one."""
 
 import os
 import re
@@ -29,18 +30,28 @@ class Bound(DriverTest):
         self.write(f"kma_{algorithm}.c", text)
         return ("--source", self.path(f"kma_{algorithm}.c"))
 
-    @unittest.skipUnless(SETTING.startswith("gcc"), "stated for gcc")
-    @unittest.skipIf(NOT_DRIVEN, NOT_DRIVEN)
-    def test_no_call_on_a_trace_that_ships_exceeds_it(self):
-        done = self.run_script("bound", "--times", str(TIMES))
+    def worst_of_all_traces(self, *source):
+        """[(the worst call of a kind, its bound)], once no call exceeds its own."""
+        done = self.run_script("bound", "--times", str(TIMES), *source)
         self.assertEqual((done.returncode, done.stderr), (0, ""))
         rows = [line.split() for line in done.stdout.splitlines()[3:]]
         self.assertEqual(len(rows), 14)
         self.assertTrue(all(int(figure) > 50 for row in rows for figure in row[1:]))
-        if TIMES == 1:  # and it is not stated so high that it says nothing
-            most = [int(number) for number in re.findall(r"at most (\d+)", done.stdout)]
-            for worst, bound in zip(zip(*[map(int, row[1:]) for row in rows]), most):
-                self.assertGreater(1.5 * max(worst), bound)
+        most = [int(number) for number in re.findall(r"at most (\d+)", done.stdout)]
+        return list(zip(map(max, zip(*[map(int, row[1:]) for row in rows])), most))
+
+    @unittest.skipUnless(SETTING.startswith("gcc"), "stated for gcc")
+    @unittest.skipIf(NOT_DRIVEN, NOT_DRIVEN)
+    def test_no_call_on_a_trace_that_ships_exceeds_it(self):
+        for worst, bound in self.worst_of_all_traces():
+            if TIMES == 1:  # and it is not stated so high that it says nothing
+                self.assertGreater(1.5 * worst, bound)
+
+    @unittest.skipUnless(SETTING.startswith("gcc"), "stated for gcc")
+    @unittest.skipIf(NOT_DRIVEN, NOT_DRIVEN)
+    def test_an_algorithm_whose_frees_have_a_bound_of_their_own(self):
+        bounds = [bound for _, bound in self.worst_of_all_traces("--source", "kma_word.c")]
+        self.assertEqual(len(set(bounds)), 3)
 
     def test_calls_that_exceed_one(self):
         self.write("t.trace", trace_text("REQUEST 0 100", "REQUEST 1 200", "FREE 0", "FREE 1",
