@@ -337,6 +337,27 @@ frontier: need-analyze ## time against penalty of all allocators on all traces, 
 	@$(PYTHON) analysis/frontier --algorithms "$(ALGORITHMS)" --bin $(BUILD) \
 		--output report/frontier $(FRONTIER)
 
+# Its executables have pages of three sizes; programs are recorded by a 64-bit recorder.
+fresh: ## the competition's algorithm on traces made and recorded anew: FRESH='--seed N'
+	@$(NEED) $(CC) python3 zstd.h tracefs
+	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make fresh: going on without them' >&2
+	@$(MAKE) $(FRESH_MAKE) PAGESIZE=4096 executables
+	@$(MAKE) $(FRESH_MAKE) PAGESIZE= executables
+	@$(MAKE) $(FRESH_MAKE) PAGESIZE=16384 executables
+	@$(MAKE) $(FRESH_MAKE) PAGESIZE= M32= $(FRESH_RECORDER) $(dir $(FRESH_RECORDER))librecorder.so
+	@mkdir -p report
+	@$(PYTHON) analysis/fresh --algorithms "$(ALGORITHMS)" --entrant $(ENTRANT) \
+		--bin-4096 $(call FRESH_BUILD,-4096) --bin-8192 $(call FRESH_BUILD) \
+		--bin-16384 $(call FRESH_BUILD,-16384) --recorder $(FRESH_RECORDER) \
+		--results report/fresh.json $(FRESH); \
+	status=$$?; [ $$status -le 1 ] || exit $$status; \
+	[ ! -f report/results.json ] || \
+	$(PYTHON) analysis/doc_tables --results report/results.json DOC && exit $$status
+FRESH_MAKE = -s --no-print-directory SANITIZE= COUNTED=
+FRESH_BUILD = build/$(notdir $(CC))$1$(if $(M32),-m32)
+FRESH_RECORDER = build/$(notdir $(CC))/capture/record
+ENTRANT = $(shell echo '$(COMPETITION:KMA_%=%)' | tr A-Z a-z)
+
 scoreboard: ## rank the algorithms by the rule of the competition, on every trace
 	@$(NEED) $(CC) python3
 	@$(MAKE) -s --no-print-directory all
@@ -363,7 +384,7 @@ claims: ## what the literature says of these algorithms, and what is measured he
 
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze report programs scoreboard bench frontier icount bound claims
+.PHONY: analyze need-analyze report programs scoreboard bench frontier fresh icount bound claims
 
 # ---- testing
 

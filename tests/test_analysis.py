@@ -332,8 +332,9 @@ After.
                 ("\n<!-- /table -->\n", "DOC:2: a table ends, but none has begun"),
                 ("<!-- table:nothere -->\n<!-- /table -->\n",
                  "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
-                 "waste, latency, references, ratio, instructions, claims, programs-time, "
-                 "programs-cpu, programs-memory, metal, metal-worst, penalty-real, peak-real, ratio-real")):
+                 "waste, latency, references, ratio, entrant, instructions, claims, programs-time, "
+                 "programs-cpu, programs-memory, metal, metal-worst, fresh, penalty-real, "
+                 "peak-real, entrant-real, ratio-real")):
             self.doc(text)
             _, complaints = self.doc_tables(status=2)
             self.assertEqual(complaints, f"doc_tables: {complaint}\n")
