@@ -18,8 +18,10 @@
  *                        |       '--------->  record -> record
  *                        '----------------->  record
  *
- * The known run is the longest, or it has an eighth of the page's free units at least:
- * only when less is left of it the bits are looked at for a longer one.
+ * A request that leaves less than an eighth of the page's free units in the known run looks
+ * for the longest run, and a run that is given back takes the place of a shorter one. Else
+ * the rest is known on, though another run may be longer by then: looking for it each
+ * time costs more than it brings (DOC, "The champion").
  *
  * Records of 32 neighbouring pages are a leaf. A radix tree (kma_radix.h) leads from a
  * page's number / 32 to its leaf. Leaves share pages, and the first one lies in the
@@ -340,7 +342,9 @@ static inline void give_run(struct units *units, void *block, unsigned length)
     unsigned end = at + length + lowest_bit(above | (uint64_t)1 << (64 - at - length));
     record->free = free;
     record->free_units = (uint8_t)(record->free_units + length);
-    if (end - start > length)
+    if (start < at)
+        COUNT(JOIN);
+    if (end > at + length)
         COUNT(JOIN);
     if (end - start <= record->length)
         return;
@@ -393,7 +397,11 @@ static int audit_leaf(uintptr_t number, void *value, void *context)
     struct units_audit *audit = context;
     struct leaf *leaf = value;
     int broken = leaf->used == 0; /* U1 */
-    audit->leaves += leaf != &audit->units->first;
+    if (leaf != &audit->units->first) {
+        const struct leaf_page *leaves = BASEADDR(leaf);
+        broken += leaves->vacant == NULL && leaves->used != LEAVES_IN_PAGE; /* U6 */
+        audit->leaves++;
+    }
     for (unsigned i = 0; i < LEAF_PAGES; i++) {
         struct page_record *record = &leaf->record[i];
         if ((leaf->used >> i & 1) == 0)

@@ -7,7 +7,7 @@
  * - Other small blocks are objects of a span: a run of units with a head, in which again
  *   one word says which objects are free, as in a slab (J. Bonwick, "The Slab Allocator",
  *   USENIX 1994) whose length is the class's choice. The more objects a class has, the
- *   longer its spans, from one unit to half a page.
+ *   longer its spans, from two units to half a page.
  * - Small and large blocks have pages of their own as long as the small ones are few, less
  *   than a quarter of all bytes. A page of a few large blocks drains soon; a single small
  *   block that outlives them holds it. When most is small that does not help, and a
@@ -39,7 +39,8 @@
  * least, and most frees none. A call takes at most 900 instructions, a free 4000,
  * a request that finds no page held 1500, those of the page source aside (gcc 12 -O3 for
  * x86-64, 8 KB pages). A request that gets no page gives back all that is kept before it
- * tries again; only that takes longer.
+ * tries again; only that takes longer, and pages that kept blocks alone had held have
+ * gone back when it is NULL in the end.
  *
  * What else was tried, and what it brought, is in DOC, "The champion". */
 #ifdef KMA_WORD
@@ -259,16 +260,20 @@ static inline struct span *span_of(const struct allocator *self, const void *obj
     return (void *)((char *)BASEADDR(object) + start * UNIT);
 }
 
+static inline uint64_t bit_of_object(struct span *span, const void *object)
+{
+    unsigned offset = (unsigned)((const char *)object - first_object(span));
+    return (uint64_t)1 << (offset * span->reciprocal >> 16);
+}
+
 /* Gives an object back to its span, and the span with its last one. */
 static inline void give_object(struct allocator *self, struct size_class *class,
                                void *object)
 {
     struct span *span = span_of(self, object);
-    unsigned offset = (unsigned)((char *)object - first_object(span));
-    unsigned number = offset * span->reciprocal >> 16;
     if (span->free == 0)
         link_span(class, span);
-    span->free |= (uint64_t)1 << number;
+    span->free |= bit_of_object(span, object);
     if (span->free == all_objects(span))
         remove_span(self, class, span);
 }

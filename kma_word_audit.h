@@ -36,6 +36,19 @@ static int audit_page(struct page_record *record, void *context)
     return broken;
 }
 
+/* Whether a kept object is free in its span; FALSE, too, if that is no span of its class,
+ * which is found out elsewhere. */
+static bool is_free_too(const struct allocator *self, unsigned size_class,
+                        const struct block *block)
+{
+    uint64_t before = first_bits(unit_at(block) + 1);
+    if ((record_of(&self->units, block)->spans & before) == 0)
+        return FALSE;
+    struct span *span = span_of(self, block);
+    return span->size_class == size_class &&
+           (span->free & bit_of_object(span, block)) != 0;
+}
+
 static int audit_class(const struct word_audit *audit, unsigned number, size_t *weight)
 {
     const struct size_class *class = &audit->self->classes[number];
@@ -49,8 +62,10 @@ static int audit_class(const struct word_audit *audit, unsigned number, size_t *
     }
     broken += spans != audit->partial[number]; /* W1 */
     for (const struct block *block = class->kept; block != NULL && *weight <= most;
-         block = block->next)
+         block = block->next) {
+        broken += !is_run(class) && is_free_too(audit->self, number, block); /* W1 */
         *weight += class->weight;
+    }
     return broken;
 }
 

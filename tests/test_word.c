@@ -1764,7 +1764,26 @@ static void break_leaf_counts(struct units *units, struct leaf_page *last)
     assert_int_equal(complaints_of(units), 0);
 }
 
-/* U6 */
+/* A leaf with no page, and a page with no leaf in use, that are counted right. */
+static void add_idle(struct units *units, struct page_record *record)
+{
+    struct leaf *leaf =
+        radix_get(&units->leaves, page_number(record->base) / LEAF_PAGES);
+    uint32_t used = leaf->used;
+    leave_bin(units, record);
+    leaf->used = 0;
+    assert_int_equal(complaints_of(units), 1);
+    leaf->used = used;
+    enter_bin(units, record, record->start, record->length);
+    assert_int_equal(complaints_of(units), 0);
+    assert_true(add_leaf_page(units));
+    assert_int_equal(complaints_of(units), 1);
+    struct leaf_page *idle = LIST_OWNER(units->leaf_pages.next, struct leaf_page, link);
+    list_remove(&idle->link);
+    free_page(idle->page);
+}
+
+/* U6, and U1 of a leaf */
 static void test_audit_of_leaves(void **state)
 {
     (void)state;
@@ -1784,6 +1803,10 @@ static void test_audit_of_leaves(void **state)
     assert_int_equal(list_length(&units.leaf_pages), 1);
     break_leaf_lists(&units, full, last);
     break_leaf_counts(&units, last);
+    full->used++;
+    assert_true(complaints_of(&units) > 0);
+    full->used--;
+    add_idle(&units, record[LEAVES - 1]);
     for (int i = LEAVES - 1; i >= 0; i--) {
         remove_made_up(&units, record[i]);
         assert_int_equal(complaints_of(&units), 0);
@@ -1850,6 +1873,54 @@ static void test_audit_of_spans(void **state)
     link_span(class, span);
 }
 
+/* W1: as if it were freed twice, to the list of its class and to its span */
+static void test_audit_of_kept_objects(void **state)
+{
+    (void)state;
+    char *block[3];
+    for (int i = 0; i < 3; i++)
+        block[i] = take(16);
+    struct span *span = span_of(state_of_root(), block[0]);
+    kma_free(block[0], 16);
+    assert_ptr_equal(class_for(16)->kept, block[0]);
+    uint64_t free = span->free, object = bit_of_object(span, block[0]);
+    assert_true(free != 0 && (free | object) != all_objects(span));
+    ASSERT_NOTICED_AS(span->free, free | object, 1);
+    kma_free(block[1], 16);
+    kma_free(block[2], 16);
+}
+
+/* W1, with lists of the right lengths */
+static void test_audit_of_span_lists(void **state)
+{
+    (void)state;
+    enum { BYTES = 32, MOST = MOST_OBJECTS + 1 };
+    struct size_class *class = class_for(BYTES), *other = class_for(OBJECT_BYTES);
+    char *block[MOST];
+    block[0] = take(BYTES);
+    struct span *full = class->partial;
+    int count = full->objects + 1;
+    for (int i = 1; i < count; i++)
+        block[i] = take(BYTES);
+    struct span *span = class->partial;
+    assert_true(full->free == 0 && span != full);
+    unlink_span(class, span);
+    link_span(class, full);
+    assert_int_equal(kma_audit(), 1);
+    unlink_span(class, full);
+    unlink_span(other, some.span);
+    link_span(other, span);
+    link_span(class, some.span);
+    assert_int_equal(kma_audit(), 2); /* each on the other's list */
+    unlink_span(other, span);
+    unlink_span(class, some.span);
+    link_span(other, some.span);
+    link_span(class, span);
+    assert_int_equal(kma_audit(), 0);
+    for (int i = 0; i < count; i++)
+        kma_free(block[i], BYTES);
+}
+
 /* W2 */
 static void test_audit_of_units_of_spans(void **state)
 {
@@ -1859,6 +1930,10 @@ static void test_audit_of_units_of_spans(void **state)
     ASSERT_NOTICED(record->spans, record->spans & ~bit);
     ASSERT_NOTICED(record->spans, record->spans | bit << 1);
     assert_int_equal(complaints_if_free(record, bit << 1), 1);
+    record = record_for(some.full);
+    bit = bit_of_unit(some.full);
+    memset((char *)some.full + 4 * UNIT, 0, SPAN_HEAD); /* that is no head of a span */
+    ASSERT_NOTICED_AS(record->spans, record->spans | bit << 4, 2);
 }
 
 /* W3 */
@@ -1949,6 +2024,8 @@ int main(void)
         WORD_TEST(test_audit_of_leaves),
         WORD_TEST(test_ends_of_address_space),
         AUDIT_TEST(test_audit_of_spans),
+        AUDIT_TEST(test_audit_of_kept_objects),
+        AUDIT_TEST(test_audit_of_span_lists),
         AUDIT_TEST(test_audit_of_units_of_spans),
         AUDIT_TEST(test_audit_of_classes),
         AUDIT_TEST(test_audit_of_bytes),
