@@ -45,16 +45,21 @@ def _stands(entrant, standings):
     return any(one.name == entrant for one in standings)
 
 
+def fastest_reference(standings):
+    """None where there is none."""
+    return min((one for one in standings if one.kind == REFERENCE), key=lambda one: one.time,
+               default=None)
+
+
 def entry_on(entrant, standings, timings):
     """On a trace; None where the entrant has no standing. Times are told within each round."""
     if not _stands(entrant, standings):
         return None
-    fastest = min((one for one in standings if one.kind == REFERENCE),
-                  key=lambda one: one.time, default=None)
+    fastest = fastest_reference(standings)
     if fastest is None:
         return entry_of(entrant, standings, None, None)
     return entry_of(entrant, standings, fastest.name,
-                  statistics.median(ratios(timings[entrant], timings[fastest.name])))
+                    statistics.median(ratios(timings[entrant], timings[fastest.name])))
 
 
 def entry_over(entrant, standings, entries):
