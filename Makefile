@@ -305,13 +305,29 @@ need-analyze:
 report: need-analyze ## measure everything: report/index.html, plots, the tables of DOC
 	@$(NEED) valgrind
 	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make report: going on without them' >&2
-	@$(PYTHON) analysis/compare --out report; status=$$?; [ $$status -le 1 ] || exit $$status; \
+	@mkdir -p report
+	@$(MEASURE); [ $$? -le 1 ] || exit 2; \
+	$(PYTHON) analysis/compare $(if $(PAGESIZE),,--sweep report/sweep) --out report; \
+	status=$$?; [ $$status -le 1 ] || exit $$status; \
 	$(PYTHON) analysis/claims --bin $(BUILD) --counted $(BUILD)-counted \
 		--json report/claims.json >report/claims.txt; \
+	$(PYTHON) analysis/sweep_scale --json report/sweep_scale.json >report/sweep_scale.txt; \
 	$(PYTHON) analysis/report --results report --out report && \
 	$(PYTHON) analysis/doc_tables --results report/results.json DOC && \
 	cp $(PICTURES:%=report/plots/%.png) analysis/pictures && exit $$status
 PICTURES = kma_output kma_waste kma_pareto
+# The plan is about pages of the usual size; a comparison measures with others by itself.
+MEASURE = $(if $(PAGESIZE),:,$(PYTHON) analysis/sweep plans/paper.toml --out report/sweep --resume >report/sweep.txt)
+
+scaling: need-analyze ## time against live blocks, to 10 million, and trace length, to 100 million events
+	@$(NEED) zstd.h
+	@$(NEED) jemalloc mimalloc tcmalloc || echo 'make scaling: going on without them' >&2
+	@mkdir -p report
+	@$(PYTHON) analysis/sweep plans/scaling.toml --out report/scaling --resume; \
+	status=$$?; [ $$status -le 1 ] || exit $$status; \
+	$(PYTHON) analysis/compare --sweep report/scaling --out report/growth && \
+	[ ! -f report/results.json ] || \
+	$(PYTHON) analysis/doc_tables --results report/results.json DOC && exit $$status
 
 programs: need-analyze ## run real programs on every algorithm, beside glibc, jemalloc, mimalloc, tcmalloc
 	@$(NEED) $(PROGRAM_TOOLS) || echo 'make programs: going on without them' >&2
@@ -384,7 +400,7 @@ claims: ## what the literature says of these algorithms, and what is measured he
 
 TRACES = $(wildcard testsuite/[0-9].trace)
 
-.PHONY: analyze need-analyze report programs scoreboard bench frontier fresh icount bound claims
+.PHONY: analyze need-analyze report scaling programs scoreboard bench frontier fresh icount bound claims
 
 # ---- testing
 
@@ -420,6 +436,7 @@ need-test:
 	@$(call BOOTS,x86) || echo 'make test: no kernel boots on x86' >&2
 	@$(call BOOTS,riscv) || echo 'make test: no kernel boots on riscv' >&2
 	@$(NEED) gdb-multiarch || echo 'make test: no debugger is attached to a kernel' >&2
+	@$(NEED) slurm || echo 'make test: no sweep runs on a cluster' >&2
 BOOTS = $(NEED) $(NEED_$1)
 test-programs: executables $(LIBRARIES:%=$(BUILD)/%) $(BUILD)/kma_competition $(CAPTURE:%=$(BUILD)/capture/%) $(BUILD)/capture/librecorder.so $(C_TESTS) $(BROKEN:%=$(BUILD)/broken_%)
 
@@ -451,6 +468,14 @@ $(BUILD)/test_kernel: tests/test_kernel.c
 	$(CC) $(TEST_FLAGS) -UPAGESIZE -DPAGESIZE=4096 -Ikernel -MMD -MP $< -lcmocka -o $@
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
 	$(CC) $(FLAGS) -DBROKEN=$* $< $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) -o $@
+
+# A cluster of one node on the loopback address, with its own configuration and state.
+test-slurm: ## sweeps on a Slurm cluster that is set up for it and taken down again
+	@$(NEED) $(CC) python3 slurm
+	@$(MAKE) -s --no-print-directory executables
+	@echo "make test-slurm: clusters of one node on 127.0.0.1, as $$(id -un), in folders of their own"
+	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
+		$(PYTHON) tests/run tests/test_slurm_cluster.py tests/test_sweep_slurm.py tests/test_sweep_slurm_killed.py
 
 # The figures for these settings take the place of those that were recorded for them.
 golden: $(ALGORITHMS:%=$(BUILD)/kma_%) ## record the memory figures that the tests compare with
@@ -491,7 +516,7 @@ lint: ## clang-format, clang-tidy and cppcheck find nothing
 	@$(NEED) clang-format clang-tidy cppcheck zstd.h tracefs
 	@tests/lint $(ALGORITHMS)
 
-.PHONY: golden test need-test test-programs fuzz endurance check-rules test-reg handin leak asan lint
+.PHONY: golden test need-test test-programs test-slurm fuzz endurance check-rules test-reg handin leak asan lint
 
 # ---- the rest
 

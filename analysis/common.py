@@ -122,6 +122,12 @@ def colours_wanted(stream):
     return stream.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
+def line_of(problem):
+    """What an OSError says, in one line."""
+    where = f"{problem.filename}: " if problem.filename else ""
+    return where + (problem.strerror or str(problem))
+
+
 def _interrupt(number, frame):
     raise KeyboardInterrupt
 
@@ -138,10 +144,9 @@ def run_main(name, main):
     except Refusal as refusal:
         message, status = str(refusal), EXIT_REFUSED
     except OSError as problem:
-        where = f"{problem.filename}: " if problem.filename else ""
-        message, status = where + (problem.strerror or str(problem)), EXIT_REFUSED
-    except KeyboardInterrupt:
-        message, status = "interrupted", EXIT_INTERRUPTED
+        message, status = line_of(problem), EXIT_REFUSED
+    except KeyboardInterrupt as interruption:
+        message, status = str(interruption) or "interrupted", EXIT_INTERRUPTED
     print(f"{name}: {message}", file=sys.stderr)
     # Output that could not be written must not be tried again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

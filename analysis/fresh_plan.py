@@ -18,15 +18,10 @@ makes of the same seed.
 
 import dataclasses
 import hashlib
-import importlib.machinery
-import importlib.util
-import os
 import random
-import sys
 
-import machine
+import random_traces
 import steady
-from common import written_aside
 
 PAGE_SIZES = (4096, 8192, 16384)
 
@@ -84,25 +79,15 @@ def seed_of(seed, name):
 
 # ---- sizes: functions that draw one with random()
 
-def _linear(smallest, largest):
-    return lambda rand: smallest + int(rand() * (largest + 1 - smallest))
-
-
-def _log(smallest, largest):
-    draw = steady.even_ratios(smallest, largest + 1)
-    # Rounding in the power could reach what is just too large.
-    return lambda rand: min(draw(rand), largest)
-
-
 def _few(made, seed):
-    draw, rand = _log(made.smallest, made.largest), random.Random(seed).random
+    draw, rand = steady.log(made.smallest, made.largest), random.Random(seed).random
     sizes = [draw(rand) for _ in range(FEW)]
     return lambda rand: sizes[int(rand() * FEW)]
 
 
 def _mixed(made):
-    small = _log(made.smallest, made.largest // SMALL_PART)
-    large = _linear(made.largest // SMALL_PART + 1, made.largest)
+    small = steady.log(made.smallest, made.largest // SMALL_PART)
+    large = steady.linear(made.largest // SMALL_PART + 1, made.largest)
     return lambda rand: (small if rand() < SMALL_ONES else large)(rand)
 
 
@@ -111,33 +96,14 @@ def size_law(made, seed):
         return _few(made, seed_of(seed, f"{made.name} sizes"))
     if made.law == "mixed":
         return _mixed(made)
-    if made.law == "powers":
-        return steady.powers(made.smallest.bit_length() - 1, made.largest.bit_length() - 1)
-    return {"log": _log, "linear": _linear}[made.law](made.smallest, made.largest)
+    return steady.LAWS[made.law](made.smallest, made.largest)
 
 
 # ---- traces
-
-def _generator():
-    """testsuite/generate_trace, which has no ending, as a module."""
-    path = os.path.join(machine.HERE, "testsuite", "generate_trace")
-    loader = importlib.machinery.SourceFileLoader("generate_trace", path)
-    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(loader.name, loader))
-    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # nothing beside the traces
-    try:
-        loader.exec_module(module)
-    finally:
-        sys.dont_write_bytecode = before
-    return module
-
 
 def write_trace(path, made, seed):
     size, own = size_law(made, seed), seed_of(seed, made.name)
     if made.frees == "steady":
         steady.write_trace(path, made.live, made.requests - made.live, size, own)
-        return
-    generator, rand = _generator(), random.Random(own).random
-    sizes = [size(rand) for _ in range(made.requests)]
-    events = generator.insert_frees(made.requests, made.frees, rand)
-    with written_aside(path) as out:
-        out.writelines(generator.trace_lines(events, sizes))
+    else:
+        random_traces.write_trace(path, made.requests, size, made.frees, own)

@@ -23,6 +23,7 @@ import time
 
 import ktr
 import measure
+from rank_test import doubled_ranks
 
 # Two options for one function are both heeded only if no other function's name was
 # given in between that begins like it (valgrind 3.19): hence the question mark.
@@ -122,7 +123,7 @@ def without_debug_information(program, folder):
     return program
 
 
-def callgrind(program, trace, out, options, preload, max_pages):
+def callgrind(program, trace, out, options, preload, max_pages, limit=measure.LONGEST_RUN):
     """Returns None, or why there are no counts."""
     if shutil.which("valgrind") is None:
         return NO_VALGRIND
@@ -130,7 +131,7 @@ def callgrind(program, trace, out, options, preload, max_pages):
     return measure.launch("/usr/bin/env", [
         "LD_BIND_NOW=1", "valgrind", "--tool=callgrind", "--command-line-only=yes", "-q",
         f"--log-file={os.devnull}", f"--callgrind-out-file={out}", "--dump-line=no", *options,
-        program, "--calls-only", "--max-pages", str(max_pages), trace], preload=preload)
+        program, "--calls-only", "--max-pages", str(max_pages), trace], limit, preload)
 
 
 def calls_of(program, trace, folder, preload, max_pages):
@@ -146,15 +147,16 @@ def calls_of(program, trace, folder, preload, max_pages):
                 for index, command, size, got, freed, _ in words], None
 
 
-def _parts(program, trace, folder, options, preload, max_pages):
+def _parts(program, trace, folder, options, preload, max_pages, limit):
     with PartReader(os.path.join(folder, "parts")) as reader:
         failure = callgrind(program, trace, os.path.join(folder, "parts"), options, preload,
-                            max_pages)
+                            max_pages, limit)
     os.unlink(os.path.join(folder, "parts"))
     return reader.parts, failure
 
 
-def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES, pages=True):
+def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES, pages=True,
+          limit=measure.LONGEST_RUN):
     """Returns (Counts, None) or (None, why there are none). Without `pages`, what get_page and
     free_page take is left out."""
     each_call = EACH_CALL if pages else EACH_CALL + NO_PAGES
@@ -163,9 +165,9 @@ def count(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES, pa
         if failure is not None:
             return None, failure
         run = (without_debug_information(program, folder), trace, folder)
-        parts, failure = _parts(*run, [*each_call, WHEN_TOLD], preload, max_pages)
+        parts, failure = _parts(*run, [*each_call, WHEN_TOLD], preload, max_pages, limit)
         if failure is None and calls and not parts:
-            parts, failure = _parts(*run, each_call, preload, max_pages)
+            parts, failure = _parts(*run, each_call, preload, max_pages, limit)
     if failure is not None:
         return None, failure
     # Behind those of the trace come the frees of what it left.
@@ -194,7 +196,8 @@ def _of_functions(path):
     return found
 
 
-def totals(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
+def totals(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES,
+           limit=measure.LONGEST_RUN):
     """({"malloc": [instructions, calls], "free": ...}, None) or (None, why). It takes a tenth
     of the time of count(). Frees of what the trace leaves are among them."""
     if not os.path.exists(program):
@@ -202,7 +205,7 @@ def totals(program, trace, scratch, preload=None, max_pages=measure.MAX_PAGES):
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
         profile = os.path.join(folder, "profile")
         failure = callgrind(without_debug_information(program, folder), trace, profile,
-                            ALL_CALLS, preload, max_pages)
+                            ALL_CALLS, preload, max_pages, limit)
         if failure is not None:
             return None, failure
         return _of_functions(profile), None
@@ -224,11 +227,8 @@ def mean_figures(sums):
 def _ranks(values):
     """From 1; equal values share the mean of their ranks."""
     ordered = sorted(values)
-    first, times = {}, {}
-    for rank, value in enumerate(ordered, 1):
-        first.setdefault(value, rank)
-        times[value] = times.get(value, 0) + 1
-    return [first[value] + (times[value] - 1) / 2 for value in values]
+    doubled = dict(zip(ordered, doubled_ranks(ordered)))
+    return [doubled[value] / 2 for value in values]
 
 
 def rank_correlation(xs, ys):

@@ -41,6 +41,7 @@ class Job:
     turn: int = 0   # the same run, again: times only
     machine: str = ""
     word: int = 8   # bytes in a pointer of the executable
+    limit: int = measure.LONGEST_RUN  # seconds
 
     @property
     def timed(self):
@@ -69,6 +70,21 @@ class Hashes:
         return self.known[path]
 
 
+def probe_of(outcome):
+    """ns of the probe beside a timed run; None for a run that is not timed."""
+    summary = outcome.get("summary") or {}
+    probes = [part["probe_ns"] for part in (summary.get("replay"), summary.get("latency"))
+              if part and "probe_ns" in part]
+    return max(probes, default=None)
+
+
+def better(outcome, before):
+    """Of two timed runs of a job, the first failed or the calmer one."""
+    if before is None or "failure" in outcome:
+        return True
+    return (probe_of(outcome) or 0) <= (probe_of(before) or 0)
+
+
 class Store:
     """Outcomes in a folder, each written whole or not at all."""
 
@@ -79,6 +95,10 @@ class Store:
 
     def path(self, job, ending=".json"):
         return os.path.join(self.folder, job.name(self.hashes) + ending)
+
+    def picture(self, job):
+        """Where the picture of its pages goes."""
+        return self.path(job, ".heapmap")
 
     def get(self, job):
         try:
@@ -94,19 +114,26 @@ class Store:
         with written_aside(self.path(job)) as out:
             out.write(json.dumps(outcome).encode())
 
-    def run(self, job):
-        """Does the job, keeps its outcome and returns it."""
+    def run(self, job, before=None):
+        """Does the job; keeps and returns its outcome, or the one `before` where that was
+        calmer."""
         with tempfile.TemporaryDirectory(prefix="kma-compare-") as scratch:
             outcome = KINDS[job.kind].run(job, scratch, self)
+        if not better(outcome, before):
+            return before
         self.put(job, outcome)
         return outcome
+
+    def settle(self, job, outcome):
+        """Nothing more will be done to better it."""
+        self.put(job, dict(outcome, settled=True))
 
 
 def _drive(job, scratch, *options):
     summary, failure = measure.run(
         job.program, job.trace, [*options, "--passes", str(job.passes),
                                  "--max-pages", str(job.max_pages)],
-        os.path.join(scratch, "json"), preload=job.preload)
+        os.path.join(scratch, "json"), job.limit, job.preload)
     if summary is not None:
         measure.relative_names(summary, job.algorithm, job.trace)
     return summary, failure
@@ -127,9 +154,9 @@ def _series(path, summary, sampled):
 def run_memory(job, scratch, store):
     """Every check on, and the curves of what is requested and held."""
     data = os.path.join(scratch, "data")
-    picture = store.path(job, ".heapmap")
     sampled = job.preload is not None or job.algorithm == "libc"
-    options = ["--resident"] if sampled else ["--heapmap", picture]
+    picture = None if sampled else store.picture(job)
+    options = ["--resident"] if sampled else ["--heapmap", picture] if picture else []
     summary, failure = _drive(job, scratch, "--output", data, *options)
     if failure is not None:
         return {"failure": failure}
@@ -138,7 +165,7 @@ def run_memory(job, scratch, store):
     except BadData as problem:
         return {"failure": str(problem)}
     return {"summary": summary, "series": series,
-            "heapmap": None if sampled else os.path.basename(picture)}
+            "heapmap": picture and os.path.basename(picture)}
 
 
 def tail_curve(times):
@@ -191,7 +218,8 @@ def run_operations(job, scratch, store):
     """What each call did: pages moved, and in a counted build splits, joins and steps."""
     path = os.path.join(scratch, "operations")
     failure = measure.launch(job.program, [
-        "--competition", "--operations", path, "--max-pages", str(job.max_pages), job.trace])
+        "--competition", "--operations", path, "--max-pages", str(job.max_pages), job.trace],
+        job.limit)
     if failure is not None:
         return {"failure": failure}
     events = {}
@@ -204,7 +232,8 @@ def run_operations(job, scratch, store):
 
 def run_instructions(job, scratch, store):
     counts, failure = instructions.count(job.program, job.trace, scratch,
-                                         preload=job.preload, max_pages=job.max_pages)
+                                         preload=job.preload, max_pages=job.max_pages,
+                                         limit=job.limit)
     if failure is not None:
         return {"failure": failure}
     return {"figures": counts.figures(), "per_event": counts.per_event}
@@ -212,7 +241,8 @@ def run_instructions(job, scratch, store):
 
 def run_total_instructions(job, scratch, store):
     found, failure = instructions.totals(job.program, job.trace, scratch,
-                                         preload=job.preload, max_pages=job.max_pages)
+                                         preload=job.preload, max_pages=job.max_pages,
+                                         limit=job.limit)
     if failure is not None:
         return {"failure": failure}
     return {"figures": instructions.mean_figures(found),

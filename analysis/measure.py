@@ -144,6 +144,10 @@ def _why(finished):
     return said or f"exit status {finished.returncode}"
 
 
+# A user, a queue or a kernel out of memory sends these; an allocator does not come to them.
+FROM_OUTSIDE = (signal.SIGTERM, signal.SIGKILL, signal.SIGINT, signal.SIGHUP)
+
+
 class Passing(str):
     """Why a run failed that says nothing about the allocator: it may do better next time."""
 
@@ -161,6 +165,8 @@ def launch(program, arguments, timeout=LONGEST_RUN, preload=None):
     if finished.returncode == 0:
         return None
     why = _why(finished)
+    if -finished.returncode in FROM_OUTSIDE:
+        return Passing(why)
     if finished.returncode != EXIT_REFUSED:
         return why
     if why.startswith(f"{arguments[-1]}:"):

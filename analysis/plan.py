@@ -1,12 +1,15 @@
 """What a comparison runs, and how its outcomes become rows."""
 
+import contextlib
 import dataclasses
+import json
 import os
 import statistics
 
 import growth
 import instructions
 import ktr
+import machine
 import measure
 import references
 import results
@@ -20,6 +23,8 @@ GROWTH_TURNS = 3
 
 # Where a replay takes a microsecond, the place of a few cache lines is a third of it.
 SHORT_TRACE, TURNS_OF_A_SHORT_TRACE = 1_000, 11  # events
+
+DEFAULT_PAGE_SIZE = 8192
 
 # There are many recorded traces, and they are long. Their times come from fewer processes
 # with as many passes in each, and their instructions from a sum for each function instead of
@@ -42,6 +47,28 @@ class Build:
     page_size: int
     folder: str
     counted: str = None  # the same, counting splits, joins and steps
+
+
+def build_of(page_size, counted=True):
+    """Executables with pages of this size, None for the Makefile's; made where they are not."""
+    words = ([] if page_size is None else
+             [f"PAGESIZE={'' if page_size == DEFAULT_PAGE_SIZE else page_size}"])
+    folders = []
+    for more in ([], ["COUNTED=1"]) if counted else ([],):
+        machine.make(*words, *more, "executables")
+        folders.append(os.path.join(machine.HERE, machine.make_settings(*words, *more)["build"]))
+    return Build(page_size, *folders)
+
+
+def page_size_of(folder, algorithms):
+    """What the executables say; an algorithm may be broken, so several are asked."""
+    for name in [*algorithms, "libc"]:
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            done = measure.children.run([os.path.abspath(measure.executable(folder, name)),
+                                         "--competition", "--json", "-", "--passes", "1",
+                                         os.path.join(machine.HERE, "testsuite/1.trace")])
+            return json.loads(done.stdout)["page_size"]
+    return DEFAULT_PAGE_SIZE
 
 
 def turns_for(facts):
@@ -181,6 +208,11 @@ def _replay(summary, outcomes, disturbed):
 EXACT = ("pages", "peak_requested_bytes", "penalty", "memory")
 
 
+def _add_counts(row, counts):
+    row.instructions = counts.get("figures")
+    row.instructions_failure = counts.get("failure")
+
+
 def row_of(build, trace, who, jobs, outcomes, calm):
     """A measure.Row and what curves.json keeps of it."""
     name, kind, _, _ = who
@@ -194,7 +226,9 @@ def row_of(build, trace, who, jobs, outcomes, calm):
     row.summary = dict(memory["summary"])
     curves = {"series": memory["series"], "latency": None,
               "heapmap": memory.get("heapmap") and f"runs/{memory['heapmap']}"}
+    counts = outcomes.get(jobs.get("instructions"), {})
     if not turns:
+        _add_counts(row, counts)
         return row, curves
     # Turns during which the core was shared count only where there are no others.
     undisturbed = [turn for turn in turns if calm.holds(turn)]
@@ -211,9 +245,7 @@ def row_of(build, trace, who, jobs, outcomes, calm):
                         for part in ("timer", "latency", "worst")})
     row.summary["mode"] = "both"
     row.summary["replay"] = _replay(row.summary, turns, disturbed)
-    counts = outcomes.get(jobs.get("instructions"), {})
-    row.instructions = counts.get("figures")
-    row.instructions_failure = counts.get("failure")
+    _add_counts(row, counts)
     operations = outcomes.get(jobs.get("operations"), {}).get("operations")
     row.worst = _worst(row.summary, counts.get("per_event"), operations)
     curves["latency"] = timed["latency"]

@@ -7,6 +7,7 @@ from plotting import (HEAD, LEFT, ROW, Legend, Sheet, data_block, line_style, lo
 HEIGHT, FOOT, GAP = 720, 86, 150  # pixels
 PANELS = (("ns_per_event", "Time", "ns per event"),
           ("instructions_per_event", "Instructions", "instructions per event"))
+TIME = PANELS[:1]
 
 
 def _by_algorithm(growth):
@@ -46,14 +47,16 @@ def growth_picture(growth):
     found = {name: found[name] for name in sorted(found, key=lambda name: _order(found[name]))}
     legend = Legend(found)
     height = max(HEIGHT, HEAD + FOOT + 60 + ROW * len(found))
-    sheet = Sheet(height, "Time and instructions per event against the number of live blocks",
+    panels = PANELS if _values(growth, "instructions_per_event") else TIME
+    what = " and ".join(title for _, title, _ in panels).capitalize()
+    sheet = Sheet(height, f"{what} per event against the number of live blocks",
                   "Blocks of 8 to 511 bytes; a constant number of them is live while random ones "
                   "are replaced.")
     for number, name in enumerate(found):
         legend.entry(sheet, name, HEAD + 60 + ROW * number)
     live = [row["live"] for row in growth] or [1]
-    width = (legend.panels_end - LEFT - GAP) / 2
-    for number, (field, title, unit) in enumerate(PANELS):
+    width = (legend.panels_end - LEFT - GAP * (len(panels) - 1)) / len(panels)
+    for number, (field, title, unit) in enumerate(panels):
         values = [value for rows in found.values() for value in _values(rows, field)]
         left = LEFT + number * (width + GAP)
         sheet.label(title, left, HEAD + 14, 18)

@@ -20,6 +20,8 @@ from tables import by_penalty
 
 FOLDER = "plots"
 
+OF_CURVES = ("kma_output", "kma_waste", "kma_utilization", "kma_latency", "kma_heapmap")
+
 
 def _points(rows):
     """One for each row that has both a time and a penalty."""
@@ -32,12 +34,23 @@ def _points(rows):
             for row in rows if row.summary and row.summary["replay"]]
 
 
+def _drawn_rows(rows):
+    return [row for row in rows if row.failure is None and row.summary["events"] > 0]
+
+
+def left_out(found, curves, wanted=None):
+    """Names of the plots for which curves are missing; `wanted` as for draw_all."""
+    if all(results.key(row) in curves for row in _drawn_rows(found["rows"])):
+        return []
+    return [name for name in OF_CURVES
+            if wanted is None or any(word.startswith(name) for word in wanted)]
+
+
 def _of_workload(workload, rows, curves, folder):
-    """The plots of one trace, by name; of one without events or without results, none."""
+    """The plots of one trace, by name; of one without events or without curves, none."""
     trace, page_size = workload
     label = results.label(trace, page_size)
-    rows = by_penalty([row for row in rows
-                       if row.failure is None and row.summary["events"] > 0])
+    rows = by_penalty([row for row in _drawn_rows(rows) if results.key(row) in curves])
     if not rows:
         return {}
     found = {row.algorithm: curves[results.key(row)] for row in rows}
@@ -99,8 +112,9 @@ def draw_all(found, curves, folder, wanted=None):
     for workload, members in workloads.items():
         count += keep(_emptied(place_of(workload)),
                       _of_workload(workload, members, curves, folder))
-    main = results.main_trace(found)
-    _copy(place_of([workload for workload in workloads if workload[0] == main][-1]), target)
+    if workloads:  # a sweep may have points over live blocks alone
+        main = results.main_trace(found)
+        _copy(place_of([workload for workload in workloads if workload[0] == main][-1]), target)
     over_all = {}
     for name, chosen in (("kma_pareto", False), ("kma_pareto_real", True)):
         points = _points([row for row in found["rows"] if (row.trace in recorded) == chosen])

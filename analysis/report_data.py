@@ -4,6 +4,7 @@ Whatever does not fit together is refused: a page that mixes two comparisons wou
 right and be wrong.
 """
 
+import collections
 import dataclasses
 import os
 
@@ -27,7 +28,7 @@ class Detail:
 
 
 # There are many recorded traces, and the page is to stay below 8 MB.
-DETAIL, DETAIL_OF_RECORDED = Detail(500, 200, 128), Detail(200, 160, 80)
+DETAIL, DETAIL_OF_RECORDED = Detail(500, 200, 128), Detail(180, 140, 72)
 
 # One character a cell: the first says that no page is held, the others are fullness.
 LEVELS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -98,9 +99,8 @@ def _check_rows(path, found):
     for row in rows:
         if row.trace not in known:
             raise Refusal(f"{path}: {results.key(row)} is of a trace that is not in its list")
-    keys = [results.key(row) for row in rows]
-    for key in keys:
-        if keys.count(key) > 1:
+    for key, count in collections.Counter(map(results.key, rows)).items():
+        if count > 1:
             raise Refusal(f"{path}: {key} is there twice")
     for row in rows:
         if row.failure is None and not row.summary:
@@ -137,7 +137,8 @@ def _check_curves(path, rows, curves):
         if row.failure is None and key in curves:
             _check_curve(path, row, curves[key])
         elif row.failure is None and row.kind == measure.ALGORITHM:
-            raise Refusal(f"{path}: it has no curves of {key}, which is in results.json")
+            raise Refusal(f"{path}: it has no curves of {key}, which is in results.json; "
+                          "a sweep's plan keeps them by `curves = true`")
 
 
 def read_heapmap(path):

@@ -10,10 +10,11 @@ that was so is repeated later, a few times at most, and its calmest outcome is k
 
 import collections
 import os
+import threading
 import time
 
 from common import Progress
-from jobs import KINDS
+from jobs import KINDS, probe_of
 from parallel import side_by_side
 
 
@@ -31,10 +32,36 @@ class Estimate:
         self.weight[job.kind] += job.weight
         self.seconds[job.kind] += max(0, seconds - self.START)
 
+    def of_many(self, kind, jobs, weight):
+        """Seconds of so many jobs that together have this weight."""
+        guess = self.DOUBT / KINDS[kind].rate
+        return jobs * self.START + weight * ((guess + self.seconds[kind]) /
+                                             (self.DOUBT + self.weight[kind]))
+
     def of(self, job):
-        guess = self.DOUBT / KINDS[job.kind].rate
-        return self.START + job.weight * ((guess + self.seconds[job.kind]) /
-                                          (self.DOUBT + self.weight[job.kind]))
+        return self.of_many(job.kind, 1, job.weight)
+
+
+class Remaining:
+    """What is still to be done, in sums: there may be a hundred thousand jobs."""
+
+    def __init__(self, jobs):
+        self.jobs, self.weight = collections.Counter(), collections.Counter()
+        for job in jobs:
+            self._count(job, 1)
+
+    def _count(self, job, sign):
+        self.jobs[job.kind] += sign
+        self.weight[job.kind] += sign * job.weight
+
+    def done(self, job):
+        self._count(job, -1)
+
+    def seconds(self, estimate, workers):
+        spent = {True: 0, False: 0}
+        for kind, jobs in self.jobs.items():
+            spent[KINDS[kind].timed] += estimate.of_many(kind, jobs, self.weight[kind])
+        return spent[True] + spent[False] / workers
 
 
 def duration(seconds):
@@ -43,14 +70,6 @@ def duration(seconds):
         return f"{max(1, round(seconds))} s"
     minutes = round(seconds / 60)
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
-
-
-def probe_of(outcome):
-    """ns of the probe beside a timed run; None for a run that is not timed."""
-    summary = outcome.get("summary") or {}
-    probes = [part["probe_ns"] for part in (summary.get("replay"), summary.get("latency"))
-              if part and "probe_ns" in part]
-    return max(probes, default=None)
 
 
 class Calm:
@@ -68,68 +87,75 @@ class Calm:
 
 
 class Schedule:
+    """`store` has outcomes: get(job) of what is known, run(job, before) for a new one, and
+    settle(job, outcome) when nothing more will be done to better it."""
+
     def __init__(self, store, workers, retries):
         self.retries = retries
         self.store = store
         self.workers = workers
         self.estimate = Estimate()
         self.outcomes = {}
+        self.lock = threading.Lock()  # of what is known of the time left
+        self.remaining = None
         self.progress = None
 
     def run(self, jobs, fresh=False):
         """Returns {job: outcome} for all of them; `fresh`: whatever is known already."""
-        pending = []
+        pending, timed = [], []
         for job in jobs:
             known = None if fresh else self.store.get(job)
-            # What was to be repeated when a comparison was interrupted is not settled.
-            if known is not None and (not job.timed or known.get("settled")):
-                self.outcomes[job] = known
-            else:
+            if known is None:
                 pending.append(job)
+            else:
+                self.outcomes[job] = known
+            # What was to be repeated when a comparison was interrupted is not settled.
+            if job.timed and (known is None or not known.get("settled")):
+                timed.append(job)
+        self.remaining = Remaining(pending)
         self.progress = Progress(len(pending))
         with self.progress:
-            self._side_by_side([job for job in pending if not job.timed], pending)
-            timed = [job for job in pending if job.timed]
+            self._side_by_side([job for job in pending if not job.timed])
             start = time.monotonic()
             self._alone(timed)
             self._repeat_disturbed(timed, time.monotonic() - start)
             for job in timed:
-                self.store.put(job, dict(self.outcomes[job], settled=True))
+                self.store.settle(job, self.outcomes[job])
         return self.outcomes
 
-    def _left(self, jobs):
-        together = sum(self.estimate.of(job) for job in jobs if not job.timed)
-        alone = sum(self.estimate.of(job) for job in jobs if job.timed)
-        return together / self.workers + alone
-
-    def _label(self, job, jobs):
-        left = self._left([one for one in jobs if one not in self.outcomes])
+    def _label(self, job):
+        left = self.remaining.seconds(self.estimate, self.workers)
         return (f"{job.kind} kma_{job.algorithm} {os.path.basename(job.trace)}, "
                 f"about {duration(left)} left")
 
-    def _do(self, job):
+    def _do(self, job, before=None):
         start = time.monotonic()
-        self.outcomes[job] = self.store.run(job)
-        self.estimate.learn(job, time.monotonic() - start)
+        self.outcomes[job] = self.store.run(job, before)
+        with self.lock:
+            self.estimate.learn(job, time.monotonic() - start)
+            if before is None:
+                self.remaining.done(job)
 
-    def _side_by_side(self, jobs, everything):
+    def _side_by_side(self, jobs):
         # The longest first: no core waits at the end for one that began late.
         jobs = sorted(jobs, key=self.estimate.of, reverse=True)
-        side_by_side(self._do, jobs, self.workers, self.progress,
-                     lambda job: self._label(job, everything))
+        side_by_side(self._do, jobs, self.workers, self.progress, self._label)
 
     def _alone(self, jobs):
         """Turn by turn, so that whatever else the machine does falls on everybody."""
         failed = {}
         for job in sorted(jobs, key=lambda job: job.turn):
-            who = (job.kind, job.algorithm, job.trace, job.page_size)
-            if who in failed:
+            who = (job.kind, job.algorithm, job.trace, job.page_size, job.max_pages)
+            known = job in self.outcomes
+            if not known and who in failed:
                 self.outcomes[job] = failed[who]
-            else:
+                self.remaining.done(job)
+            elif not known:
                 self._do(job)
-                if "failure" in self.outcomes[job]:
-                    failed[who] = self.outcomes[job]
-            self.progress.step(self._label(job, jobs))
+            if "failure" in self.outcomes[job]:
+                failed[who] = self.outcomes[job]
+            if not known:
+                self.progress.step(self._label(job))
 
     def _repeat_disturbed(self, jobs, seconds):
         """Takes no longer, all in all, than about half of what the runs took at first; the
@@ -143,10 +169,6 @@ class Schedule:
             for number, job in enumerate(disturbed):
                 if time.monotonic() > deadline:
                     return
-                before = self.outcomes[job]
-                self._do(job)
-                after = self.outcomes[job]
-                if "failure" not in after and (probe_of(after) or 0) > probe_of(before):
-                    self.outcomes[job] = before
+                self._do(job, self.outcomes[job])
                 self.progress.step(f"{job.kind} kma_{job.algorithm} again: the core was shared, "
                                    f"{len(disturbed) - number - 1} more")

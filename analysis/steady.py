@@ -17,6 +17,25 @@ def powers(lowest, highest):
     return lambda rand: 1 << (lowest + int(rand() * (highest - lowest + 1)))
 
 
+def linear(smallest, largest):
+    """Every size is equally likely."""
+    return lambda rand: smallest + int(rand() * (largest + 1 - smallest))
+
+
+def log(smallest, largest):
+    """Every ratio is equally likely, as with even_ratios, but the largest is drawn, too."""
+    draw = even_ratios(smallest, largest + 1)
+    # Rounding in the power could reach what is just too large.
+    return lambda rand: min(draw(rand), largest)
+
+
+def _powers_within(smallest, largest):
+    return powers((smallest - 1).bit_length(), largest.bit_length() - 1)
+
+
+LAWS = {"log": log, "linear": linear, "powers": _powers_within}  # both ends included
+
+
 def _exchanges(live, count, rand):
     """The block, of those live, that each exchange frees."""
     return (int(rand() * live) for _ in range(count))
@@ -26,15 +45,14 @@ def events(live, exchanges, size, seed):
     """Fills, then frees a random block and requests another, again and again; empties."""
     rand = random.Random(seed).random
     for block in range(live):
-        yield f"REQUEST {block} {size(rand)}\n"
+        yield b"REQUEST %d %d\n" % (block, size(rand))
     for block in _exchanges(live, exchanges, rand):
-        yield f"FREE {block}\n"
-        yield f"REQUEST {block} {size(rand)}\n"
+        yield b"FREE %d\nREQUEST %d %d\n" % (block, block, size(rand))
     for block in range(live):
-        yield f"FREE {block}\n"
+        yield b"FREE %d\n" % block
 
 
 def write_trace(path, live, exchanges, size, seed):
     with written_aside(path) as out:
-        out.write(f"{2 * (live + exchanges)}\n".encode())
-        out.write("".join(events(live, exchanges, size, seed)).encode())
+        out.write(b"%d\n" % (2 * (live + exchanges)))
+        out.writelines(events(live, exchanges, size, seed))

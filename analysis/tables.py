@@ -172,9 +172,9 @@ def by_trace(column, rows):
     return markdown(["algorithm"] + traces, body)
 
 
-def by_algorithm(column, rows):
+def by_algorithm(column, rows, first="trace"):
     """The same, traces down and algorithms across."""
     algorithms, traces, cells = _cells(column, rows)
     body = [[trace] + [cells.get((algorithm, trace), "-") for algorithm in algorithms]
             for trace in traces]
-    return markdown(["trace"] + algorithms, body)
+    return markdown([first] + algorithms, body)

@@ -333,7 +333,8 @@ After.
                 ("<!-- table:nothere -->\n<!-- /table -->\n",
                  "DOC:1: no table is called 'nothere', there are: penalty, peak, utilization, "
                  "waste, latency, references, ratio, entrant, instructions, claims, programs-time, "
-                 "programs-cpu, programs-memory, metal, metal-worst, fresh, penalty-real, "
+                 "programs-cpu, programs-memory, metal, metal-worst, fresh, sweep-cost, "
+                 "sweep-scale, sweep-limits, scaling-live, scaling-events, penalty-real, "
                  "peak-real, entrant-real, ratio-real")):
             self.doc(text)
             _, complaints = self.doc_tables(status=2)

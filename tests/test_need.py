@@ -142,6 +142,23 @@ class Need(unittest.TestCase):
             self.tool(name, "")
         self.assertEqual(self.need("redis"), "")
 
+    def test_slurm_takes_daemons_and_commands(self):
+        self.apt("")
+        self.tool("id", "echo 1000")
+        for name in ("munged", "slurmctld", "slurmd", "sbatch"):
+            self.tool(name, "")
+        self.assertIn("apt-get install -y slurmctld slurmd slurm-client munge'",
+                      self.need("slurm", status=1))
+        self.tool("squeue", "")
+        self.assertEqual(self.need("slurm"), "")
+
+    @unittest.skipUnless(all(os.path.exists(f"/usr/sbin/{name}")
+                             for name in ("munged", "slurmctld", "slurmd")), "Slurm is missing")
+    def test_slurm_has_daemons_outside_of_a_user_s_path(self):
+        self.tool("sbatch", "")
+        self.tool("squeue", "")
+        self.assertEqual(self.need("slurm"), "")
+
     def test_the_tests_of_this_python(self):
         """A module named test that has none of them hides those that may be installed."""
         self.apt("")

@@ -215,7 +215,12 @@ class Edges(Case):
     def test_one_algorithm(self):
         self.every_curve({"bud": made_series(1.5)})
         self.assert_readable(pareto_picture([point("bud", 20, 0.5)]), "bud")
-        self.assert_readable(growth_picture([grown("bud", 1000, 5, None)]), "not counted")
+        self.assert_readable(growth_picture([grown("bud", 1000, None, 5)]), "not counted")
+
+    def test_growth_without_instructions_is_about_time_alone(self):
+        picture = growth_picture([grown("bud", 1000, 5, None), grown("bud", 10_000, 6, None)])
+        self.assert_readable(picture, "Time per event", "bud")
+        self.assertNotIn(b"nstructions", picture.svg)
 
     def test_nothing_at_all(self):
         self.assert_readable(pareto_picture([]))
