@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import socket
+import struct
 import time
 
 import sweep_db
@@ -12,7 +13,7 @@ from common import Refusal
 
 SWEEPS = "sweeps"
 LOCK = ".lock"
-TRIES = 10  # to have it
+FLOCK = "hhqqi"  # struct flock: type, whence, start, length, pid
 CANCEL = "cancel"  # a file that tells who drives the sweep to end
 
 
@@ -33,14 +34,11 @@ def database_of(folder):
     return os.path.join(folder, sweep_db.NAME)
 
 
-def _mine(lock):
-    """Whoever only looks has it for a moment."""
-    for _ in range(TRIES):
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        time.sleep(0.05)
-    return False
+def _lock(file, command):
+    """The kernel's answer: who asks with F_OFD_GETLK holds nothing, so who looks is in nobody's
+    way; the lock is gone with its holder, however that ends."""
+    asked = struct.pack(FLOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    return struct.unpack(FLOCK, fcntl.fcntl(file, command, asked))[0]
 
 
 @contextlib.contextmanager
@@ -48,25 +46,29 @@ def driving(folder):
     """One process drives a sweep. Who that is stands in the lock's file."""
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, LOCK), "a+", encoding="ascii") as lock:
-        if not _mine(lock):
+        try:
+            _lock(lock, fcntl.F_OFD_SETLK)
+        except BlockingIOError:
             raise Refusal(f"{folder}: this sweep is being done already; `sweep status` shows "
-                          "how far it is")
+                          "how far it is") from None
         lock.truncate(0)
         lock.write(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}))
         lock.flush()
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(folder, CANCEL))
         yield
+        lock.truncate(0)
 
 
 def driver(folder):
     """{"pid", "host"} of the process that drives the sweep, None when there is none."""
-    with contextlib.suppress(OSError, ValueError), \
-            open(os.path.join(folder, LOCK), "r+", encoding="ascii") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return json.load(lock)
+    with contextlib.suppress(FileNotFoundError), \
+            open(os.path.join(folder, LOCK), encoding="ascii") as lock:
+        while _lock(lock, fcntl.F_OFD_GETLK) != fcntl.F_UNLCK:
+            lock.seek(0)
+            with contextlib.suppress(ValueError):  # it has only just begun
+                return json.load(lock)
+            time.sleep(0.01)
     return None
 
 

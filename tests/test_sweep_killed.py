@@ -156,19 +156,6 @@ class Begun(SweepCase):
         self.assertEqual(driver.returncode, 0)
         self.assertEqual(len(self.log()), 4)
 
-    def test_who_only_looks_does_not_keep_a_driver_away(self):
-        self.plan()
-        self.sweep()
-        looking = subprocess.Popen(
-            ["sh", "-c", "while :; do flock -s out/.lock sleep 0.05; sleep 0.02; done"],
-            cwd=self.folder)
-        try:
-            for _ in range(2):
-                self.sweep("--resume")
-        finally:
-            looking.kill()
-            looking.wait()
-
     def test_without_resume_it_is_refused_with_counts(self):
         self.plan(group(page_limits=[2, 3000], traces="a.trace"))
         self.sweep(status=1)
