@@ -5,6 +5,7 @@ import dataclasses
 import json
 import os
 import statistics
+import subprocess
 
 import growth
 import instructions
@@ -25,6 +26,7 @@ GROWTH_TURNS = 3
 SHORT_TRACE, TURNS_OF_A_SHORT_TRACE = 1_000, 11  # events
 
 DEFAULT_PAGE_SIZE = 8192
+LONGEST_ANSWER = 20  # seconds until an executable has said its page size
 
 # There are many recorded traces, and they are long. Their times come from fewer processes
 # with as many passes in each, and their instructions from a sum for each function instead of
@@ -62,11 +64,12 @@ def build_of(page_size, counted=True):
 
 def page_size_of(folder, algorithms):
     """What the executables say; an algorithm may be broken, so several are asked."""
-    for name in [*algorithms, "libc"]:
-        with contextlib.suppress(OSError, ValueError, KeyError):
+    for name in ["libc", *algorithms]:
+        with contextlib.suppress(OSError, ValueError, KeyError, subprocess.TimeoutExpired):
             done = measure.children.run([os.path.abspath(measure.executable(folder, name)),
                                          "--competition", "--json", "-", "--passes", "1",
-                                         os.path.join(machine.HERE, "testsuite/1.trace")])
+                                         os.path.join(machine.HERE, "testsuite/1.trace")],
+                                        LONGEST_ANSWER)
             return json.loads(done.stdout)["page_size"]
     return DEFAULT_PAGE_SIZE
 

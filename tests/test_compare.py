@@ -15,9 +15,11 @@ import sys
 import tempfile
 import time
 import unittest
+from unittest import mock
 
 from driver_case import BUILD, program, simple_events, trace_text
 from shared import ROOT, read, write_script
+from sweep_case import page_size
 
 ANALYSIS = os.path.join(ROOT, "analysis")
 PYTHON = "/usr/bin/python3"
@@ -224,6 +226,17 @@ class Failures(Case):
         self.assertRegex(done.stdout, r"broken +FAILED: .*overlaps")
         self.assertIsNone(self.rows()["bud", "b.trace"]["failure"])
         self.assertIn("overlaps", read(self.path("out", "results.md")))
+
+    def test_one_that_hangs_does_not_keep_the_page_size_back(self):
+        self.wrap("bud", program("broken_hang"))
+        folder = self.path("bin")
+        with mock.patch.object(plan, "LONGEST_ANSWER", 0.2):
+            self.assertEqual(plan.page_size_of(folder, ["bud"]), plan.DEFAULT_PAGE_SIZE)
+        os.unlink(self.path("log"))
+        self.wrap("libc", program("kma_libc"))
+        self.assertEqual(plan.page_size_of(folder, ["bud"]), page_size())
+        self.assertEqual([line.split()[0] for line in read(self.path("log")).splitlines()],
+                         ["libc"])
 
     def test_other_ends(self):
         write_script(self.path("bin", "kma_crash"), "#!/bin/sh\nkill -SEGV $$\n")
