@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import datetime
 import json
 import os
 import re
@@ -12,6 +13,8 @@ import sys
 EXIT_FAILED = 1
 EXIT_REFUSED = 2
 EXIT_INTERRUPTED = 130
+
+SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP  # that interrupt a script
 
 
 class Refusal(Exception):
@@ -52,6 +55,10 @@ def counted(number, noun):
     """1 page, 2 pages, 1 pass, 2 passes"""
     ending = "" if number == 1 else "es" if noun.endswith("s") else "s"
     return f"{number} {noun}{ending}"
+
+
+def utc_now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @contextlib.contextmanager
@@ -128,15 +135,26 @@ def line_of(problem):
     return where + (problem.strerror or str(problem))
 
 
-def _interrupt(number, frame):
+def take_signals(handler):
+    """But for those that were ignored from the start, as nohup has it."""
+    for number in SIGNALS:
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handler)
+
+
+def ignored(number, frame):
+    """For a signal after the first: it must not disturb the end. SIG_IGN in its place would be
+    complained of by Python where both came at once."""
+
+
+def interrupted(number, frame):
+    take_signals(ignored)
     raise KeyboardInterrupt
 
 
 def run_main(name, main):
     """Run main(arguments) and end the process with what it returns."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    take_signals(interrupted)
     try:
         status = main(sys.argv[1:])
         sys.stdout.flush()
@@ -147,6 +165,7 @@ def run_main(name, main):
         message, status = line_of(problem), EXIT_REFUSED
     except KeyboardInterrupt as interruption:
         message, status = str(interruption) or "interrupted", EXIT_INTERRUPTED
+        take_signals(signal.SIG_IGN)  # Python gives signals back before it has ended
     print(f"{name}: {message}", file=sys.stderr)
     # Output that could not be written must not be tried again at exit.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,11 +1,9 @@
 """Doing a plan: from the file to a database with an outcome for each of its runs."""
 
-import datetime
 import json
 import os
 import secrets
 import shutil
-import signal
 
 import machine
 import slurm_queue
@@ -18,10 +16,8 @@ import sweep_plan
 import sweep_report
 import sweep_slurm
 import sweep_task
-from common import Refusal, counted
+from common import Refusal, counted, utc_now
 from sweep_db import DONE, FAILED, LOST, WAITING, Database
-
-SIGNALS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP
 
 
 def check_unbegun(folder, options):
@@ -63,12 +59,8 @@ def enter(database, plan, runs, hashes, options, settings):
              "engine": options.engine, "machine": json.dumps(machine.describe_machine()),
              "build": json.dumps(machine.describe_build(settings))}
     if database.get("id") is None:
-        about.update(id=secrets.token_hex(4), started=now())
+        about.update(id=secrets.token_hex(4), started=utc_now())
     database.plan([run.row(hashes) for run in runs], about)
-
-
-def now():
-    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def gather(site, database):
@@ -96,19 +88,7 @@ def tidy(site):
     shutil.rmtree(os.path.join(site.folder, "traces"), ignore_errors=True)
 
 
-def take_signals(handler):
-    for number in SIGNALS:
-        if signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, handler)
-
-
-def _interrupted(number, frame):
-    take_signals(sweep_task.ignored)
-    raise KeyboardInterrupt
-
-
 def drive(options):
-    take_signals(_interrupted)
     if options.engine == "slurm" and not options.dry_run:
         sweep_slurm.check(options)
     settings = machine.make_settings()
@@ -132,9 +112,7 @@ def drive(options):
         try:
             do(runs, site, database, options)
         except KeyboardInterrupt:
-            said = stopped(database, folder, options)
-            take_signals(signal.SIG_IGN)
-            raise KeyboardInterrupt(said) from None
+            raise KeyboardInterrupt(stopped(database, folder, options)) from None
         return sweep_report.report(database, folder)
 
 

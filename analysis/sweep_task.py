@@ -7,7 +7,6 @@ a cluster does a list of runs in its own process, one after the other."""
 
 import contextlib
 import dataclasses
-import datetime
 import json
 import multiprocessing
 import os
@@ -21,7 +20,7 @@ import time
 
 import machine
 import measure
-from common import Refusal, line_of, written_aside
+from common import Refusal, interrupted, line_of, utc_now, written_aside
 from jobs import KINDS, better
 from sweep_records import read_record, without_curves
 from sweep_traces import Traces
@@ -117,7 +116,7 @@ class TaskStore:
         if self.under_way is not None:
             with written_aside(self.under_way) as out:
                 out.write(run.key.encode())
-        started, start = datetime.datetime.now(datetime.timezone.utc), time.monotonic()
+        started, start = utc_now(), time.monotonic()
         cpu, all_cpus = pin() if run.timed else (None, None)
         try:
             outcome, sha256 = self._do(run)
@@ -128,7 +127,7 @@ class TaskStore:
         if not better(outcome, before) or before is not None and passing:
             return before
         self._keep(run, outcome, pinned_cpu=cpu, seconds=time.monotonic() - start,
-                   started=started.strftime("%Y-%m-%dT%H:%M:%SZ"), trace_sha256=sha256)
+                   started=started, trace_sha256=sha256)
         return slim(outcome)
 
     def _check_program(self, path):
@@ -180,16 +179,6 @@ def _listen(connection, tasks):
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def ignored(number, frame):
-    """For a signal after the first: it must not disturb the end. SIG_IGN in its place would be
-    complained of by Python where both came at once."""
-
-
-def _interrupted(number, frame):
-    signal.signal(signal.SIGTERM, ignored)
-    raise KeyboardInterrupt
-
-
 def work(connection, site, scratch):
     """What a worker process does: runs come through the pipe, what is found goes back."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's is for who feeds it
@@ -197,7 +186,7 @@ def work(connection, site, scratch):
     os.setpgrp()  # whatever it starts can be killed with it
     tempfile.tempdir = scratch
     with contextlib.suppress(KeyboardInterrupt, OSError):
-        signal.signal(signal.SIGTERM, _interrupted)
+        signal.signal(signal.SIGTERM, interrupted)
         tasks = queue.SimpleQueue()
         threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
         store = TaskStore(site)

@@ -377,8 +377,8 @@ class Resuming(Case):
         self.assertEqual(self.rows()["bud", "a.trace"]["summary"]["penalty"],
                          self.rows()["dummy", "a.trace"]["summary"]["penalty"])
 
-    def interrupted(self, number):
-        """Ends a comparison by a signal when its third run is on; returns the runs it did."""
+    def under_way(self):
+        """A comparison whose third run is on."""
         self.wrap("bud", program("kma_bud"), before="sleep 0.3")
         process = subprocess.Popen(self.command(*QUIET, "--jobs", "1"), cwd=self.folder,
                                    text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -386,10 +386,24 @@ class Resuming(Case):
         deadline = time.monotonic() + 60
         while len(self.runs()) < 3 and time.monotonic() < deadline:
             time.sleep(0.01)
+        return process
+
+    def interrupted(self, number):
+        """What a comparison says that is ended by a signal."""
+        process = self.under_way()
         process.send_signal(number)
         _, said = process.communicate(timeout=60)
         self.assertFalse(os.path.exists(self.path("out", "results.json")))
         return said
+
+    def test_interrupted_again_and_again_it_ends_as_by_one(self):
+        process = self.under_way()
+        while process.poll() is None:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                process.send_signal(number)
+            time.sleep(0.001)
+        self.assertEqual(process.communicate(timeout=60)[1], "compare: interrupted\n")
+        self.assertEqual(process.returncode, 130)
 
     def test_interrupted_it_goes_on(self):
         for number in (signal.SIGTERM, signal.SIGKILL):
