@@ -469,13 +469,13 @@ $(BUILD)/test_kernel: tests/test_kernel.c
 $(BUILD)/broken_%: tests/broken.c $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER)
 	$(CC) $(FLAGS) -DBROKEN=$* $< $(BUILD)/kma.o $(BUILD)/kma_page.o $(DRIVER) -o $@
 
-# A cluster of one node on the loopback address, with its own configuration and state.
+# Clusters on the loopback address, with their own configuration and state.
 test-slurm: ## sweeps on a Slurm cluster that is set up for it and taken down again
 	@$(NEED) $(CC) python3 slurm
 	@$(MAKE) -s --no-print-directory executables
-	@echo "make test-slurm: clusters of one node on 127.0.0.1, as $$(id -un), in folders of their own"
+	@echo "make test-slurm: clusters of one and of three nodes on 127.0.0.1, as $$(id -un)"
 	@KMA_BUILD=$(BUILD) KMA_ALGORITHMS="$(ALGORITHMS)" KMA_CC="$(CC)" KMA_M32="$(M32)" \
-		$(PYTHON) tests/run tests/test_slurm_cluster.py tests/test_sweep_slurm.py tests/test_sweep_slurm_killed.py
+		$(PYTHON) tests/run tests/test_slurm_cluster.py $(sort $(wildcard tests/test_sweep_slurm*.py))
 
 # The figures for these settings take the place of those that were recorded for them.
 golden: $(ALGORITHMS:%=$(BUILD)/kma_%) ## record the memory figures that the tests compare with

@@ -8,8 +8,12 @@ come from one node and one hour; they take turns as on one machine (analysis/sch
 A task's list of runs is a file, tasks/SUBMISSION/TASK.json; each of its runs leaves a file when it
 is done. What counts is which files came, not what the queue says of a task: whatever has left the
 queue is looked at for runs without an outcome, and these are submitted again, a bounded number of
-times. A task that Slurm itself starts again, after a node was lost or for another one's sake,
-passes over the runs whose files are there; these are kept until the task has left the queue."""
+times. Runs that a node could not do go to others, where there are any: a node that fails at once is
+free at once, and would have the next ones, too.
+
+A task that Slurm itself starts again, after a node was lost or for another one's sake, passes over
+the runs whose files are there; these are kept until the task has left the queue. Only of a turn of
+timed runs that was broken off on another node, what was done is done again."""
 
 import collections
 import contextlib
@@ -19,6 +23,7 @@ import json
 import os
 import shlex
 import shutil
+import sys
 import time
 
 import machine
@@ -26,7 +31,8 @@ import slurm_queue
 from common import Progress, Refusal, written_aside
 from schedule import Estimate, duration
 from sweep_folder import cancelled
-from sweep_records import remove_record
+from sweep_node import staged_on
+from sweep_records import read_record, remove_record
 
 PROGRAMS = ("sbatch", "squeue", "scancel", "scontrol")
 
@@ -59,6 +65,8 @@ class Task:
     runs: list
     timed: bool
     attempt: int = 1
+    avoid: frozenset = frozenset()  # nodes
+    settled: list = ()  # keys of others on its list, that an earlier driver has taken in
 
 
 def _pack(runs, seconds, estimate):
@@ -73,14 +81,15 @@ def _pack(runs, seconds, estimate):
     return found
 
 
-def tasks_of(runs, seconds, estimate, attempt=1):
+def tasks_of(runs, seconds, estimate, attempt=1, avoid=frozenset()):
     """Untimed runs of one trace and page size lie together; timed ones are in one task."""
     def place(run):
         return run.trace, run.page_size
     untimed = sorted((run for run in runs if not run.timed), key=place)
     timed = sorted((run for run in runs if run.timed), key=place)
-    return ([Task(list(group), True, attempt) for _, group in itertools.groupby(timed, place)] +
-            [Task(some, False, attempt) for some in _pack(untimed, seconds, estimate)])
+    return ([Task(list(group), True, attempt, avoid)
+             for _, group in itertools.groupby(timed, place)] +
+            [Task(some, False, attempt, avoid) for some in _pack(untimed, seconds, estimate)])
 
 
 def room_for(waiting, live, queue):
@@ -118,8 +127,9 @@ class Cluster:
     def _list_path(self, submission, task):
         return os.path.join(self.lists, str(submission), f"{task}.json")
 
-    def _under_way_path(self, submission, task):
-        return self._list_path(submission, task).replace(".json", ".run")
+    def _said(self, place, ending):
+        """What the task has left beside its list, None where it has not."""
+        return _text_of(self._list_path(*place).removesuffix("json") + ending)
 
     def _write_lists(self, submission, tasks):
         os.makedirs(os.path.join(self.lists, str(submission)), exist_ok=True)
@@ -139,14 +149,20 @@ class Cluster:
 
     def _sbatch(self, submission, tasks):
         """(number of the array, None) or (None, why not)."""
-        timed = tasks[0].timed
+        place = ["--exclusive"] if tasks[0].timed else []
+        avoid = [f"--exclude={','.join(sorted(tasks[0].avoid))}"] if tasks[0].avoid else []
+        said, why = self._sbatch_array(submission, len(tasks), place + avoid)
+        if why is not None and avoid:  # there may be no other nodes
+            said, why = self._sbatch_array(submission, len(tasks), place)
+        return said, why
+
+    def _sbatch_array(self, submission, count, place):
         return slurm_queue.command(
             "sbatch", "--parsable", f"--job-name={slurm_queue.name_of(self.id, submission)}",
-            f"--array=0-{len(tasks) - 1}", "--requeue", "--open-mode=append",
+            f"--array=0-{count - 1}", "--requeue", "--open-mode=append",
             f"--output={os.path.join(self.logs, '%A_%a.log')}", f"--chdir={self.site.folder}",
-            "--nodes=1", "--ntasks=1", "--cpus-per-task=1",
-            *(["--exclusive"] if timed else []), *shlex.split(self.options.sbatch),
-            text=self._script(submission))
+            "--nodes=1", "--ntasks=1", "--cpus-per-task=1", *place,
+            *shlex.split(self.options.sbatch), text=self._script(submission))
 
     def _next_submission(self):
         return 1 + self.database.last_submission()
@@ -155,12 +171,13 @@ class Cluster:
         """As many tasks as there is room for. Returns why sbatch did not take one, or None."""
         os.makedirs(self.logs, exist_ok=True)
         while self.waiting:
-            timed = self.waiting[0].timed
+            first = self.waiting[0]
             room = min(self.most, room_for(len(self.waiting), len(self.live),
                                            self.options.queue))
             if room == 0:
                 break
-            some = [task for task in self.waiting if task.timed == timed][:room]
+            some = [task for task in self.waiting
+                    if (task.timed, task.avoid) == (first.timed, first.avoid)][:room]
             submission = self._next_submission()
             self._write_lists(submission, some)
             self.database.add_tasks(submission, [(task.timed, len(task.runs), task.attempt)
@@ -179,11 +196,13 @@ class Cluster:
         """Takes up the tasks that an earlier driver of this sweep submitted, as far as they are
         about `runs`. Returns the runs that are in none of them."""
         by_key = {run.key: run for run in runs}
+        wanted = frozenset(by_key)
         for row in self.database.tasks("submitted"):
             place = row["submission"], row["task"]
             keys = self._keys_listed(*place)
-            mine = [by_key.pop(key) for key in keys if key in by_key]
-            self.live[place] = Task(mine, bool(row["timed"]), row["attempt"])
+            self.live[place] = Task([by_key.pop(key) for key in keys if key in by_key],
+                                    bool(row["timed"]), row["attempt"],
+                                    settled=[key for key in keys if key not in wanted])
         return list(by_key.values())
 
     def _keys_listed(self, submission, task):
@@ -206,20 +225,33 @@ class Cluster:
         it; of a task that began none, all have had an attempt."""
         task = self.live.pop(place)
         self.missed.pop(place, None)
-        for run in task.runs:
-            remove_record(self.site.outcomes, run.key)
+        if task.timed:
+            self._take_again(place)
+        for key in (*(run.key for run in task.runs), *task.settled):
+            remove_record(self.site.outcomes, key)
         left = [run for run in task.runs if run.key not in self.finished]
-        tried = [run for run in left if run.key in self.noted]
-        tried += [run for run in left if run.key == _text_of(self._under_way_path(*place))]
-        tried = list(dict.fromkeys(tried)) or left
+        under_way = self._said(place, "run") if left else None
+        tried = [run for run in left if run.key in self.noted or run.key == under_way] or left
         self._note(tried, array, place[1])
         if task.attempt > self.options.requeue:
             self.database.give_up([run.key for run in tried])
-        else:
+        elif tried:
             alone = 0 if len(tried) < len(left) else self.options.task_seconds
-            self.waiting += tasks_of(tried, alone, self.estimate, task.attempt + 1)
+            avoid = task.avoid.union((self._said(place, "unfit") or "").split())
+            self.waiting += tasks_of(tried, alone, self.estimate, task.attempt + 1, avoid)
         others = [run for run in left if run not in tried]
-        self.waiting += tasks_of(others, self.options.task_seconds, self.estimate, task.attempt)
+        self.waiting += tasks_of(others, self.options.task_seconds, self.estimate, task.attempt,
+                                 task.avoid)
+
+    def _take_again(self, place):
+        """What the task did again on another node, in place of what was taken before."""
+        again = self.finished.intersection((self._said(place, "again") or "").split())
+        for key in again:
+            record = read_record(os.path.join(self.site.outcomes, f"{key}.json"), key)
+            if record and not record["outcome"].get("passing"):
+                self.finished.remove(key)
+        if not again <= self.finished:
+            self._gather()
 
     def _note(self, runs, array, task):
         if not runs:
@@ -298,15 +330,18 @@ def do(runs, site, database, options):
 
 
 def clean(site, database, options):
-    """Has each node that did a run remove the copies of traces that it made."""
+    """Has each node that may have copies of traces remove them. One that is dead does it when it
+    is back."""
     path = os.path.join(site.folder, "tasks", "clean.json")
     with written_aside(path) as out:
         out.write(json.dumps({"site": dataclasses.asdict(site)}).encode())
     words = ("/usr/bin/python3", "-B", os.path.join(machine.HERE, "analysis", "sweep"), "task",
              "--clean", path)
-    for host in database.hosts():
-        slurm_queue.command(
-            "sbatch", f"--job-name={slurm_queue.name_of(database.get('id'), 0)}",
-            f"--nodelist={host}",
+    for host in staged_on(site):
+        _, why = slurm_queue.command(
+            "sbatch", *shlex.split(options.sbatch), f"--nodelist={host}",
+            f"--job-name={slurm_queue.name_of(database.get('id'), 0)}",
             f"--output={os.path.join(site.folder, 'logs', f'clean-{host}.log')}",
-            *shlex.split(options.sbatch), text=f"#!/bin/sh\nexec {shlex.join(words)}\n")
+            text=f"#!/bin/sh\nexec {shlex.join(words)}\n")
+        if why is not None:
+            print(f"{site.stage} stays on {host}: sbatch: {why}", file=sys.stderr)

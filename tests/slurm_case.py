@@ -1,6 +1,7 @@
-"""What the tests of analysis/sweep --engine slurm share: a cluster of one node, a plan of 40 runs,
-and executables that write down when they ran."""
+"""What the tests of analysis/sweep --engine slurm share: a cluster, a plan of 40 runs, and
+executables that write down when and where they ran."""
 
+import collections
 import os
 import shutil
 import sqlite3
@@ -39,34 +40,45 @@ measure = "times"
 turns = 5
 """
 
-# What is the same wherever a run is made.
-EXACT = """key, algorithm, trace, seed, page_size, page_limit, state, failure, events,
+# What is the same wherever a run is made, and of executables that are only wrapped otherwise.
+FIGURES = """algorithm, trace, seed, page_size, page_limit, state, failure, events,
     pages_requested, pages_freed, pages_in_use_at_end, pages_peak, pages_span,
     peak_requested_bytes, peak_page_bytes, utilization_at_peak, utilization_mean, penalty,
     memory_at_peak_internal, memory_at_peak_external, memory_mean_internal,
-    memory_mean_external, trace_sha256, program_sha256"""
+    memory_mean_external, trace_sha256"""
+EXACT = f"key, program_sha256, {FIGURES}"
+
+# A beginning or an end of a run. `node`: by Slurm, `host`: by the machine itself; `task`: of an
+# array; `file`: of the trace, and when it became so.
+Logged = collections.namedtuple("Logged", "event process seconds algorithm kind trace node host "
+                                "task file cpus sharing", defaults=[None] * 6)
+Ran = collections.namedtuple("Ran", "start end")  # of a run; no end where it was killed
 
 
 @unittest.skipIf(MISSING, f"{', '.join(MISSING)}: not installed")
 class OnACluster(unittest.TestCase):
     """A cluster for all tests of a class."""
 
+    nodes = 1
+    algorithms = ("bud", "slab", "mck2")
+    plan = PLAN
+
     @classmethod
     def setUpClass(cls):
         cls.top = tempfile.mkdtemp(prefix="kma-test-")
         cls.addClassCleanup(shutil.rmtree, cls.top)
-        cls.cluster = slurm_cluster.Cluster(os.path.join(cls.top, "cluster"), cpus=2)
+        cls.cluster = slurm_cluster.Cluster(os.path.join(cls.top, "cluster"), 2, cls.nodes)
         cls.addClassCleanup(cls.cluster.stop)
         cls.cluster.start()
 
     def setUp(self):
         self.folder = tempfile.mkdtemp(dir=self.top)
+        self.addCleanup(self.cluster.start_killed)
         self.addCleanup(self.cluster.ask, "scancel", "--me")
         os.mkdir(self.path("bin"))
-        for name in ("bud", "slab", "mck2"):
-            self.wrap(name)
+        self.wrap_all()
         self.write("a.trace", trace_text(*simple_events(400)))
-        self.write("plan.toml", PLAN)
+        self.write("plan.toml", self.plan)
         self.drivers = []
         self.addCleanup(self.end_drivers)
 
@@ -82,39 +94,60 @@ class OnACluster(unittest.TestCase):
         with open(self.path(name), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def wrap(self, name, seconds=0.0, before=":"):
-        """An executable that writes down when each run began and ended, and with what."""
+    def wrap_all(self, *how, **options):
+        for name in self.algorithms:
+            self.wrap(name, *how, **options)
+
+    def wrap(self, name, seconds=0.0, before=":", sharing="true"):
+        """An executable that writes down when and where each run began and ended. `before` is
+        done in the shell; `sharing`, too: what it says is written down."""
         log = self.path("log")
-        about = ('$(sed -n "s/^Cpus_allowed_list:[[:space:]]*//p" /proc/self/status) '
-                 '$([ -z "$SLURM_JOB_ID" ] || '
-                 'scontrol show job "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID" | '
-                 'grep -o "OverSubscribe=[A-Z]*")')
         write_script(self.path("bin", f"kma_{name}"), f"""#!/bin/sh
 # The last argument is the trace.
 for trace; do :; done
-echo "start $(date +%s.%N) {name} $trace {about}" >> {log}
+case " $* " in *" --latency "*) kind=times;; *) kind=memory;; esac
+run="{name} $kind $trace"
+cpus=$(sed -n "s/^Cpus_allowed_list:[[:space:]]*//p" /proc/self/status)
+node=${{SLURMD_NODENAME:--}}
+task=${{SLURM_ARRAY_JOB_ID}}_$SLURM_ARRAY_TASK_ID
+[ "$node" = - ] || shared=$({sharing})
+where="$node $(uname -n) $task $(stat --format=%i@%.9Z "$trace") $cpus $shared"
+echo "start $$ $(date +%s.%N) $run $where" >> {log}
 {before}
 sleep {seconds}
 {program(f"kma_{name}")} "$@"
 status=$?
-echo "end $(date +%s.%N) {name} $trace" >> {log}
+echo "end $$ $(date +%s.%N) $run" >> {log}
 exit $status
 """)
 
     def log(self):
-        """[(start or end, seconds, name, trace, ...)], without the questions for page sizes."""
+        """[Logged], without the questions for page sizes."""
         try:
             lines = read(self.path("log")).splitlines()
         except FileNotFoundError:
             return []
-        return [line.split() for line in lines if not line.split()[3].endswith("/1.trace")]
+        found = [Logged(*line.split()) for line in lines]
+        return [line._replace(seconds=float(line.seconds)) for line in found
+                if not line.trace.endswith("/1.trace")]
+
+    def ran(self):
+        """[Ran] of all runs, as they began."""
+        found = {}
+        for line in self.log():
+            if line.event == "start":
+                found.setdefault(line.process, []).append(Ran(line, None))
+            else:
+                found[line.process][-1] = found[line.process][-1]._replace(end=line)
+        return sorted((run for runs in found.values() for run in runs),
+                      key=lambda run: run.start.seconds)
 
     def started(self, name=None):
         return len([line for line in self.log()
-                    if line[0] == "start" and name in (None, line[2])])
+                    if line.event == "start" and name in (None, line.algorithm)])
 
     def ended(self):
-        return len([line for line in self.log() if line[0] == "end"])
+        return len([line for line in self.log() if line.event == "end"])
 
     def command(self, *arguments):
         return [PYTHON, "-B", SWEEP, *arguments]
@@ -122,12 +155,14 @@ exit $status
     def environment(self):
         return {**self.cluster.whole_environment(), "TMPDIR": self.folder}
 
-    def run_sweep(self, *arguments, status=0):
-        done = subprocess.run(self.command(*arguments), cwd=self.folder, text=True,
-                              capture_output=True, stdin=subprocess.DEVNULL, timeout=300,
-                              env=self.environment())
+    def run_command(self, command, status=0):
+        done = subprocess.run(command, cwd=self.folder, text=True, capture_output=True,
+                              stdin=subprocess.DEVNULL, timeout=300, env=self.environment())
         self.assertEqual(done.returncode, status, (done.stdout, done.stderr))
         return done
+
+    def run_sweep(self, *arguments, status=0):
+        return self.run_command(self.command(*arguments), status)
 
     def on_slurm(self, *more):
         return ("plan.toml", "--bin", "bin", "--out", "out", "--engine", "slurm", "--retries", "0",

@@ -15,19 +15,12 @@ from unittest import mock
 sys.dont_write_bytecode = True
 import slurm_cluster  # noqa: E402
 from shared import ROOT, read, write_script  # noqa: E402
-from slurm_cluster import Cluster, Refusal  # noqa: E402
+from slurm_cluster import Cluster, Refusal, alive  # noqa: E402
 
 PYTHON = "/usr/bin/python3"
 COMMAND = os.path.join(ROOT, "tests", "slurm_cluster.py")
 NOBODY = 65534
 MISSING = slurm_cluster.missing()
-
-
-def alive(process):
-    """A zombie is not."""
-    with contextlib.suppress(OSError):
-        return read(f"/proc/{process}/stat").rpartition(")")[2].split()[0] != "Z"
-    return False
 
 
 def processes_of(folder):
@@ -116,6 +109,26 @@ class Jobs(Case):
             self.assertEqual(cluster.node_state(), "allocated")
             self.assertEqual(len(cluster.ask("squeue", "-hr", "-tPENDING").splitlines()), 1)
 
+    def test_several_nodes_each_with_its_name_its_disk_and_its_death(self):
+        with Cluster(self.path("cluster"), cpus=1, nodes=3) as cluster:
+            self.submit(cluster, f"uname -n > {cluster.disk}/name\necho $$ > began-$SLURMD_NODENAME"
+                                 "\nsleep 60", "--array=1-3")
+            self.until(lambda: len(self.numbers("began-")) == 3 and
+                       all(self.numbers("began-").values()), "a job on each node")
+            processes = self.numbers("began-")
+            self.assertEqual(sorted(processes), cluster.nodes)
+            if cluster.apart():
+                names = [read(os.path.join(cluster.disk_of(node), "name")).split()
+                         for node in cluster.nodes]
+                self.assertEqual(names, [[node] for node in cluster.nodes])
+            cluster.kill_node("node2", told=True)
+            self.assertEqual([node for node in cluster.nodes if alive(processes[node])],
+                             ["node1", "node3"])
+            self.assertEqual([cluster.node_state(node).rstrip("*") for node in cluster.nodes],
+                             ["allocated", "down", "allocated"])
+            cluster.start_killed()
+            self.assertEqual(cluster.node_state("node2"), "idle")
+
     def test_scancel(self):
         with Cluster(self.path("cluster")) as cluster:
             job = self.submit(cluster, "echo $$ > began-1\nsleep 60")
@@ -164,7 +177,7 @@ class Ends(Case):
         job = "setsid sh -c 'echo $$ > began-1; exec sleep 60' & sleep 60"
         write_script(self.path("job"), f"#!/bin/sh\ncd {self.folder}\n{job}\n")
         starter = subprocess.Popen(
-            [PYTHON, "-B", COMMAND, "sh", "-c",
+            [PYTHON, "-B", COMMAND, "--nodes", "2", "sh", "-c",
              f"sbatch --output=/dev/null {self.path('job')}; sleep 60"],
             env={**os.environ, "TMPDIR": self.folder}, stdout=subprocess.DEVNULL,
             start_new_session=True)
@@ -197,10 +210,13 @@ class Command(Case):
             shutil.copy(os.path.join(ROOT, source), copy)
         os.chmod(self.folder, 0o777)
         user = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
-        job = "sbatch --wait --output=out --wrap 'id -u' > /dev/null; cat out; exit 7"
+        job = ("for node in node1 node2; do sbatch --wait --output=out-%N --nodelist=$node --wrap "
+               "'id -u; sed -n s/CapEff://p /proc/self/status' > /dev/null; cat out-$node; done; "
+               "exit 7")
         copied = self.path("tests/slurm_cluster.py")
-        done = self.run_command("sh", "-c", job, command=copied, **user)
-        self.assertEqual(done, (7, f"{NOBODY if user else os.getuid()}\n", ""))
+        done = self.run_command("--nodes", "2", "sh", "-c", job, command=copied, **user)
+        told = f"{NOBODY if user else os.getuid()}\n\t{0:016x}\n"
+        self.assertEqual(done, (7, told * 2, ""))
 
     def test_a_command_that_a_signal_ended(self):
         self.assertEqual(self.run_command("sh", "-c", "kill -9 $$"), (137, "", ""))
@@ -209,6 +225,8 @@ class Command(Case):
         for words, expected in (([], "which command? (try --help)"),
                                 (["--cpus", "0", "true"], "argument --cpus: '0' is not a whole "
                                                           "number above 0 (try --help)"),
+                                (["--nodes", "0", "true"], "argument --nodes: '0' is not a whole "
+                                                           "number above 0 (try --help)"),
                                 (["no-such-file"], "no-such-file: No such file or directory")):
             self.assertEqual(self.run_command(*words), (2, "", f"slurm_cluster.py: {expected}\n"))
 

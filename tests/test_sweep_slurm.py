@@ -3,55 +3,52 @@
 side or alone, and what is refused."""
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import unittest
 
 sys.dont_write_bytecode = True
-import slurm_cluster  # noqa: E402
 from shared import read  # noqa: E402
 from slurm_case import PATIENCE, PLAN, PYTHON, SWEEP, OnACluster  # noqa: E402
 
 
 class Placed(OnACluster):
     def test_timed_runs_have_the_node_and_one_processor_for_themselves(self):
+        self.wrap_all(sharing='scontrol show job "$task" | grep -o "OverSubscribe=[A-Z]*"')
         self.run_sweep(*self.on_slurm())
-        timed = [line for line in self.log() if line[3].endswith("a.trace")]
-        self.assertEqual(len([line for line in timed if line[0] == "start"]), 10)
+        timed = [run for run in self.ran() if run.start.kind == "times"]
+        self.assertEqual(len(timed), 10)
         cpu = str(max(os.sched_getaffinity(0)))
-        for line in timed:
-            if line[0] == "start":
-                self.assertEqual(line[4:], [cpu, "OverSubscribe=NO"])
-        untimed = [line for line in self.log() if not line[3].endswith("a.trace")]
-        self.assertEqual({line[5] for line in untimed if line[0] == "start"},
-                         {"OverSubscribe=OK"})
-        first, last = float(timed[0][1]), float(timed[-1][1])
-        for line in untimed:
-            self.assertFalse(first < float(line[1]) < last, "a run beside a timed one")
+        self.assertEqual({(run.start.cpus, run.start.sharing) for run in timed},
+                         {(cpu, "OverSubscribe=NO")})
+        untimed = [run for run in self.ran() if run.start.kind == "memory"]
+        self.assertEqual({run.start.sharing for run in untimed}, {"OverSubscribe=OK"})
+        first, last = timed[0].start.seconds, timed[-1].end.seconds
+        for line in (line for run in untimed for line in run):
+            self.assertFalse(first < line.seconds < last, "a run beside a timed one")
         # They take turns: who follows whom is the same in each.
-        self.assertEqual([line[2] for line in timed if line[0] == "start"], ["bud", "slab"] * 5)
+        self.assertEqual([run.start.algorithm for run in timed], ["bud", "slab"] * 5)
         for row in self.rows():
-            self.assertEqual((row["engine"], row["host"]), ("slurm", slurm_cluster.NODE))
+            self.assertEqual((row["engine"], row["host"]), ("slurm", self.cluster.nodes[0]))
             self.assertEqual(row["pinned_cpu"], int(cpu) if row["kind"] == "times" else None)
             self.assertIsNotNone(row["slurm_job"])
             self.assertGreater(row["memory_bytes"], 0)
             self.assertTrue(row["cpu"] and row["kernel"])
 
     def test_untimed_runs_are_packed(self):
-        for name in ("bud", "slab", "mck2"):
-            self.wrap(name, seconds=0.3)
+        self.wrap_all(seconds=0.3)
         self.run_sweep(*self.on_slurm())
         at_once = most = 0
-        for line in sorted(self.log(), key=lambda line: float(line[1])):
-            at_once += 1 if line[0] == "start" else -1
+        for line in sorted(self.log(), key=lambda line: line.seconds):
+            at_once += 1 if line.event == "start" else -1
             most = max(most, at_once)
         self.assertEqual(most, 2)  # as many as the node has processors
         self.assertLess(len(os.listdir(self.path("out", "logs"))), 40)  # several in each task
 
     def test_a_task_that_is_taken_off_its_node_goes_on_where_it_was(self):
-        for name in ("bud", "slab", "mck2"):
-            self.wrap(name, seconds=0.3)
+        self.wrap_all(seconds=0.3)
         driver = self.start("--task-seconds", "100")
         self.until(lambda: self.ended() >= 12, "the end of the timed runs, and some more")
         tasks = self.cluster.ask("squeue", "--noheader", "--array", "--states=RUNNING",
@@ -73,7 +70,9 @@ class Placed(OnACluster):
         self.assert_as_on_this_machine()
 
     def test_a_queue_that_does_not_answer_is_one_line(self):
-        environment = dict(self.environment(), SLURM_CONF="/nowhere/slurm.conf")
+        settings = read(self.cluster.environment()["SLURM_CONF"])
+        self.write("slurm.conf", re.sub("(?m)^SlurmctldPort=.*", "SlurmctldPort=1", settings))
+        environment = dict(self.environment(), SLURM_CONF=self.path("slurm.conf"))
         done = subprocess.run(self.command(*self.on_slurm()), cwd=self.folder, text=True,
                               capture_output=True, env=environment, timeout=PATIENCE)
         self.assertEqual(done.returncode, 2)

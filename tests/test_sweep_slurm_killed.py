@@ -15,8 +15,7 @@ from slurm_case import PATIENCE, OnACluster  # noqa: E402
 
 class Killed(OnACluster):
     def test_a_node_dies_the_sweep_is_cancelled_and_resumed(self):
-        for name in ("bud", "slab", "mck2"):
-            self.wrap(name, seconds=0.2)
+        self.wrap_all(seconds=0.2)
         driver = self.start("--stage", self.path("stage"))
         self.until(lambda: self.ended() >= 5, "five runs")
         self.cluster.kill_node()
@@ -48,8 +47,7 @@ class Killed(OnACluster):
         self.assert_as_on_this_machine()
 
     def test_a_driver_that_is_killed_finds_its_tasks_again(self):
-        for name in ("bud", "slab", "mck2"):
-            self.wrap(name, seconds=0.2)
+        self.wrap_all(seconds=0.2)
         driver = self.start()
         self.until(lambda: self.ended() >= 3, "three runs")
         driver.send_signal(signal.SIGKILL)
@@ -62,6 +60,7 @@ class Killed(OnACluster):
         self.assertRegex(here.stderr, r"^sweep: out: \d+ tasks? of it are in Slurm's queue; ")
         self.run_sweep(*self.on_slurm("--resume"))
         self.assertEqual(self.started(), 40)  # no run was made twice
+        self.assertEqual(os.listdir(self.path("out", "done")), [])
         self.assert_as_on_this_machine()
 
     def test_what_fails_again_and_again_is_given_up_with_its_log(self):
