@@ -16,7 +16,8 @@ import sweep_rates
 import sweep_sizes
 import sweep_traces
 from common import counted
-from sweep_rates import events_of
+from sweep_live import live_of, magnitude
+from sweep_trial import Trial, events_of
 
 WIDTH = 100  # of the text, in columns
 
@@ -32,13 +33,13 @@ def finished_of(folder):
 
 # ---- sums
 
-Alike = collections.namedtuple("Alike", "part kind algorithm events replayed")
+Alike = collections.namedtuple("Alike", "part kind algorithm events replayed live")
 
 
 def alike(runs):
     """{Alike: runs}: there may be a million runs, but few lengths of them."""
     return collections.Counter(Alike(run.part, run.kind, run.algorithm, events_of(run),
-                                     run.weight) for run in runs)
+                                     run.weight, live_of(run.source)) for run in runs)
 
 
 def by_part(groups, rates):
@@ -46,7 +47,7 @@ def by_part(groups, rates):
     found = collections.defaultdict(sweep_cost_text.Cells)
     for its, runs in groups.items():
         found[its.part, its.kind].add(runs, runs * its.replayed, rates.seconds(
-            its.kind, its.algorithm, runs, runs * its.events, runs * its.replayed))
+            its.kind, its.algorithm, runs, runs * its.events, runs * its.replayed, its.live))
     return dict(sorted(found.items(), key=lambda pair: pair[0][0]))
 
 
@@ -61,19 +62,21 @@ class Traces:
     files: float
     read: float
     seconds: float  # to make them
-    largest: float
+    alone: float    # of these: for timed runs, which are not done side by side
 
 
 def traces_of(runs, makers):
     times = collections.Counter(run.source for run in runs)
     sizes = {source: os.path.getsize(source.path) if source.path else
              makers[source.generator].size(source) for source in times}
-    made = [source for source in times if source.path is None]
+    made = {source: makers[source.generator].seconds * sweep_traces.facts(source).events
+            for source in times if source.path is None}
+    untimed = {run.source for run in runs if not run.timed}
     return Traces(sum(sizes[source] for source in made),
                   sum(size for source, size in sizes.items() if source.path),
                   sum(sizes[source] * count for source, count in times.items()),
-                  sum(makers[source.generator].seconds * sweep_traces.facts(source).events
-                      for source in made), max(sizes.values(), default=0))
+                  sum(made.values()),
+                  sum(seconds for source, seconds in made.items() if source not in untimed))
 
 
 def largest(runs, memory):
@@ -112,14 +115,17 @@ def examples(runs, rates):
 def estimate(plan, runs, known, folder, options):
     """The lines about these runs."""
     with tempfile.TemporaryDirectory(prefix="kma-sweep-") as scratch:
-        with sweep_rates.Trial(scratch, sweep_jobs.need_generate(plan), options.jobs) as trial:
-            rates = sweep_rates.measure(runs, trial, known)
+        with Trial(scratch, sweep_jobs.need_generate(plan), options.jobs) as trial:
+            rates = sweep_rates.measure(runs, trial)
             some = examples(runs, rates)
             of_kinds, empty = sweep_sizes.database(trial, some)
             per_event, python = sweep_sizes.of_runs(trial, some)
             memory = sweep_sizes.memory(trial, sweep_sizes.usual(runs), python)
             makers = sweep_sizes.makers(trial, dict.fromkeys(run.source for run in runs))
+            sweep_rates.measure_more(rates, runs, trial)
     groups = alike(runs)
+    places = {(its.kind, its.algorithm, magnitude(its.live)) for its in groups}
+    rates.correct({place: some for place, some in known.items() if place in places})
     parts, traces = by_part(groups, rates), traces_of(runs, makers)
     stored = {curves: empty + database_bytes(groups, of_kinds[curves]) for curves in of_kinds}
     return [*sweep_cost_text.table(parts), "", *sweep_cost_text.about_rates(rates, folder),
@@ -128,7 +134,7 @@ def estimate(plan, runs, known, folder, options):
             *sweep_cost_text.about_bytes(traces, stored, plan.curves,
                                          _scratch(groups, per_event), options.stage),
             *sweep_cost_text.about_memory(largest(runs, memory), options.jobs),
-            sweep_cost_text.UNKNOWN]
+            sweep_cost_text.about_unknown(groups, rates)]
 
 
 def dry_run(plan, runs, options, folder):

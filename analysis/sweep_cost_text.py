@@ -5,20 +5,16 @@ import dataclasses
 
 import machine
 import slurm_queue
-import sweep_rates
 import sweep_slurm
 from common import counted
 from jobs import KINDS
 from measure import Row
 from schedule import duration
+from sweep_rates import A_FEW
+from sweep_trial import LIVE
 from tables import MEMORY, Column, text_table
 
 MOST_NAMED = 6  # of a list
-
-UNKNOWN = (
-    "Not known: how much longer an algorithm takes whose calls cost more with more live blocks, "
-    f"such as rm; short runs have {sweep_rates.LIVE:,}. Nor how often timed runs are repeated "
-    "because the core was shared: they take up to half as long again.")
 
 
 @dataclasses.dataclass
@@ -36,7 +32,7 @@ class Cells:
 
 def hours(seconds):
     value = seconds / 3600
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 0.1 else f"{value:.1f}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2g}" if value < 10 else f"{value:.1f}"
 
 
 def gigabytes(size):
@@ -75,25 +71,47 @@ def spoken(who):
 
 
 def about_rates(rates, folder):
-    measured = [who for who in rates.per_replayed if who not in rates.finished and
-                who not in rates.guessed]
     lines = []
-    if measured:
-        lines.append("rates: from short runs on this machine, of each algorithm for each "
-                     "kind of run")
+    if len(rates.guessed) < len(rates.per_replayed):
+        lines.append("rates: from short runs on this machine, of each algorithm for each kind of "
+                     f"run, with {LIVE:,} live blocks{_more_live(rates)}")
     if rates.finished:
-        lines.append(f"rates from {counted(sum(rates.finished.values()), 'finished run')} in "
-                     f"{folder}: {spoken(rates.finished)}")
+        lines.append(f"rates corrected by {counted(sum(rates.finished.values()), 'finished run')} "
+                     f"in {folder}: {spoken({place[:2] for place in rates.finished})}")
     if rates.guessed:
         lines.append(f"could not be measured, taken to be as fast as others of its kind: "
                      f"{spoken(rates.guessed)}")
     return lines
 
 
+def _more_live(rates):
+    """; also with 10,000 (memory, replay) and with 100,000 (replay)"""
+    kinds = collections.defaultdict(set)
+    for kind, _, live in rates.measured:
+        kinds[live].add(kind)
+    said = [f"with {live:,} ({', '.join(sorted(some))})" for live, some in sorted(kinds.items())]
+    return "; also " + " and ".join(said) if said else ""
+
+
+def about_unknown(groups, rates):
+    """`groups`: see sweep_cost.alike."""
+    beyond = max((its.live for its in groups if its.live is not None and
+                  its.live > A_FEW * rates.most_live((its.kind, its.algorithm))), default=0)
+    lines = []
+    if beyond:
+        lines.append("what calls take with many more live blocks than were measured, up to "
+                     f"{beyond:,}, but for a line through what was measured")
+    if any(its.live is None for its in groups):
+        lines.append(f"how many blocks are live in files of text, taken to be {LIVE:,}")
+    lines.append("how often timed runs are repeated because the core was shared: they take up to "
+                 "half as long again")
+    return f"Not known: {'. Nor '.join(lines)}."
+
+
 def about_time(parts, traces, jobs):
     spent = {timed: sum(cells.seconds for (_, kind), cells in parts.items()
                         if KINDS[kind].timed == timed) for timed in (False, True)}
-    here = (spent[False] + traces.seconds) / jobs + spent[True]
+    here = (spent[False] + traces.seconds - traces.alone) / jobs + traces.alone + spent[True]
     return [f"core hours: {hours(spent[False])} of untimed runs, {hours(spent[True])} of timed "
             f"ones, {hours(traces.seconds)} to make traces",
             f"here: about {duration(here)}, untimed runs {jobs} at a time, timed ones alone"]

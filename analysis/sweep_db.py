@@ -144,12 +144,13 @@ class Database:
             "ORDER BY min(number)")]
 
     def spent(self):
-        """Of the finished runs of each kind and algorithm: runs, seconds, weight, and the weight
-        of a pass."""
+        """Of the finished runs of each kind and algorithm on traces that differ only in their
+        seeds: runs, seconds, weight, the weight of a pass, and what one of the traces is."""
         return [dict(row) for row in self._all(
-            "SELECT kind, algorithm, count(*) AS runs, sum(seconds) AS seconds, "
-            "sum(weight) AS weight, sum(weight / passes) AS weight_of_a_pass FROM runs "
-            f"WHERE state = '{DONE}' AND seconds > 0 GROUP BY kind, algorithm")]
+            "SELECT kind, algorithm, min(source) AS source, count(*) AS runs, "
+            "sum(seconds) AS seconds, sum(weight) AS weight, "
+            "sum(weight / passes) AS weight_of_a_pass FROM runs "
+            f"WHERE state = '{DONE}' AND seconds > 0 GROUP BY kind, algorithm, family")]
 
     def bytes_of_outcomes(self):
         """{key: bytes}"""
@@ -208,10 +209,6 @@ class Database:
         """Also of an earlier plan: it need not be done again should this one have it, too."""
         return {row["key"] for row in self._all(
             "SELECT key FROM runs WHERE state IN (?, ?)", DONE, FAILED)}
-
-    def hosts(self):
-        return [row["host"] for row in self._all(
-            "SELECT DISTINCT host FROM runs WHERE host IS NOT NULL ORDER BY host")]
 
     # ---- tasks of a cluster
 

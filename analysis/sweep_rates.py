@@ -1,153 +1,98 @@
-"""How long runs of a sweep take: from short runs done here, or from finished ones of the sweep.
+"""How long runs of a sweep take: from short runs done here, corrected by finished ones of the
+sweep where there are some.
 
 A run takes some time to begin and end, some for each event of its trace (to read it, and to read
-what the run left), and some for each event that it replays. The first two are of a kind of run,
-the last is of an algorithm, too. The short runs are done as those of a sweep are, in its workers.
+what the run left), and some for each event that it replays; and for each of both some more where
+more blocks are live than in the usual short run. The first is of a kind of run, the others are of
+an algorithm, too.
 """
 
 import collections
+import contextlib
 import dataclasses
 import json
-import os
 import statistics
-import time
 
-import plan
 import sweep_traces
-from common import Progress
-from jobs import KINDS, Hashes
-from parallel import side_by_side
+from common import Refusal
+from jobs import KINDS
 from schedule import Estimate
-from sweep_db import Database
-from sweep_task import Site, Workers
+from sweep_live import at, live_of, magnitude
+from sweep_trial import (EVENTS_OF_OTHERS, LIVE, LONGEST, NEXT_TO_NOTHING, events_of,
+                         growing_trace, replays, run_of, short_run, usual_events)
 
-LIVE = 1_000            # blocks in the trace of a short run
-EVENTS = {"instructions": 4_000}
-EVENTS_OF_OTHERS = 40_000
-NEXT_TO_NOTHING = 20    # events
-TIMES_TO_BEGIN = 3      # that such a run is done
-PASSES = 30             # of a timed run
-LONGEST = 20            # seconds of one short run
-PATIENCE = 45           # seconds after which no further one is begun
+TIMES_TO_BEGIN = 3      # that a run of next to nothing is done
+PASSES = 12             # of a timed run of the usual length
+MOST_EVENTS = 200_000   # of one with a single pass
+NOTICED = 0.01          # so much can be told of a short run's time
 
-ENOUGH = 5              # finished runs of a kind and algorithm tell how long others take,
-TELLING = 0.2           # where at least so much of their time went into what they replayed
-NOTICED = 0.01          # so much can be told of a short run
+# Live blocks of further short runs, of kinds that are timed or not: those that are not take most
+# of their time beside the calls.
+MORE_LIVE = {True: (100_000, 1_000_000), False: (100_000,)}
+A_FEW = 5               # times as many as before are many more
+WORTH = {True: 12, False: 30}   # times as long as they take those of which they tell
+MORE_PATIENCE = 75      # seconds after which no further one of these is begun
 
-
-def replays(kind):
-    """Of a trace in each pass: the time of each call is taken in a second one."""
-    return 2 if kind == "times" else 1
-
-
-def events_of(run):
-    return run.weight / run.passes / replays(run.kind)
-
-
-def usual_events(kind):
-    return EVENTS.get(kind, EVENTS_OF_OTHERS)
-
-
-def steady_trace(events, live=LIVE):
-    live = min(live, events // 2)
-    return sweep_traces.generated("steady", {
-        "live": live, "exchanges": events // 2 - live, "sizes": "log", "smallest": 8,
-        "largest": 1_000}, 1)
-
-
-def short_run(run, events, passes=1, number=0):
-    """The same on a small trace. What its recording would tell is not in it: the ideal packer
-    takes as long."""
-    source = steady_trace(events)
-    kind = "ideal" if run.kind == "recorded" else run.kind
-    passes = passes if KINDS[kind].timed else 1
-    return dataclasses.replace(
-        run, key=f"{run.kind}-{run.algorithm}-{events}-{passes}-{number}", kind=kind,
-        trace=source.name, source=source, trace_sha256=None, passes=passes, turn=number,
-        max_pages=plan.pages_for(sweep_traces.facts(source)), limit=LONGEST,
-        weight=events * passes * replays(kind))
+ENOUGH = 5              # finished runs tell how long others take
 
 
 @dataclasses.dataclass
 class Rates:
-    """Seconds of runs; of() is what an Estimate of schedule.py has."""
+    """Seconds of runs; of() is what an Estimate of schedule.py has. `who` is (kind, algorithm);
+    finished runs correct what is told of a place, (kind, algorithm, magnitude of live blocks)."""
     start: dict         # {kind: seconds}
-    per_event: dict     # {kind: seconds for each event of its trace}
-    per_replayed: dict  # {(kind, algorithm): seconds for each event replayed}
-    finished: dict = dataclasses.field(default_factory=dict)  # of these: runs that told it
-    guessed: set = dataclasses.field(default_factory=set)     # of these: none could be done
+    per_event: dict     # {who: seconds for each event of its trace}
+    per_replayed: dict  # {who: seconds for each event replayed}
+    more: dict = dataclasses.field(default_factory=dict)   # {who: points: more seconds of both}
+    guessed: set = dataclasses.field(default_factory=set)  # who: no short run could be done
+    measured: set = dataclasses.field(default_factory=set)    # (*who, live blocks) of points
+    factor: dict = dataclasses.field(default_factory=dict)    # {place: times as long}
+    finished: dict = dataclasses.field(default_factory=dict)  # {place: runs that told it}
 
-    def seconds(self, kind, algorithm, runs, events, weight):
+    def seconds(self, kind, algorithm, runs, events, weight, live=None):
         """Of so many runs, with so many events in all their traces."""
-        return (runs * self.start[kind] + events * self.per_event[kind] +
-                weight * self.per_replayed[kind, algorithm])
+        who = kind, algorithm
+        more = at(self.more.get(who, ()), live or LIVE)
+        return self.factor.get((*who, magnitude(live)), 1) * (
+            runs * self.start[kind] + events * (self.per_event[who] + more) +
+            weight * (self.per_replayed[who] + more))
 
     def of(self, run):
-        return self.seconds(run.kind, run.algorithm, 1, events_of(run), run.weight)
+        return self.seconds(run.kind, run.algorithm, 1, events_of(run), run.weight,
+                            live_of(run.source))
+
+    def most_live(self, who):
+        """Of the short runs."""
+        return self.more[who][-1][0] if who in self.more else LIVE
+
+    def correct(self, finished):
+        """`finished`: see of_finished."""
+        for place, some in finished.items():
+            told = sum(self.seconds(*place[:2], its.runs, its.events, its.weight, its.live)
+                       for its in some)
+            self.factor[place] = sum(its.seconds for its in some) / told
+            self.finished[place] = sum(its.runs for its in some)
 
 
-class Trial:
-    """Short runs in a folder that is somebody else's to remove."""
+# ---- finished runs
 
-    def __init__(self, folder, generate, jobs):
-        self.site = Site(folder, "local", True, generate)
-        self.workers = Workers(self.site, jobs)
-        self.jobs = jobs
-        self.end = time.monotonic() + PATIENCE
-        self.done = []
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *problem):
-        return self.workers.__exit__(*problem)
-
-    def do(self, runs):
-        """{run: seconds} of those that went well."""
-        traces = self.site.traces()
-        for run in runs:
-            traces.path_of(run.source)  # to make it is no part of a run
-        progress = Progress(len(runs))
-        with progress:
-            side_by_side(self._run, [run for run in runs if not run.timed], self.jobs, progress,
-                         _label)
-            for run in (run for run in runs if run.timed):
-                self._run(run)
-                progress.step(_label(run))
-        return {run: seconds for run in runs if (seconds := self._seconds(run)) is not None}
-
-    def _run(self, run):
-        if time.monotonic() < self.end:
-            self.workers.run(run)
-            self.done.append(run)
-
-    def _seconds(self, run):
-        try:
-            with open(os.path.join(self.site.outcomes, f"{run.key}.json"),
-                      encoding="utf-8") as file:
-                record = json.load(file)
-        except FileNotFoundError:
-            return None
-        return None if "failure" in record["outcome"] else record["where"]["seconds"]
-
-    def gather(self, path, curves):
-        """Of a new database with all that was done: {key: bytes of an outcome}, the bytes that
-        each run takes beside it, and those of a database with next to nothing in it."""
-        hashes = Hashes()
-        rows = [run.row(hashes) for run in self.done]
-        with Database(path, write=True) as database:
-            database.plan(rows[:1], {})
-            empty = os.path.getsize(path)
-            database.plan(rows, {})
-            database.gather(self.site.outcomes, curves, set())
-            found = database.bytes_of_outcomes()
-        beside = os.path.getsize(path) - empty - sum(found.values())
-        return found, max(0, beside) / max(1, len(self.done)), empty
+Finished = collections.namedtuple("Finished", "runs seconds events weight live")
 
 
-def _label(run):
-    return f"how fast is {run.kind} kma_{run.algorithm}?"
+def of_finished(database):
+    """{place: [Finished of traces that differ only in their seeds]}"""
+    found = collections.defaultdict(list)
+    for row in database.spent():
+        with contextlib.suppress(OSError, Refusal):  # a file that is gone
+            live = live_of(sweep_traces.from_json(json.loads(row["source"])))
+            found[row["kind"], row["algorithm"], magnitude(live)].append(Finished(
+                row["runs"], row["seconds"], row["weight_of_a_pass"] / replays(row["kind"]),
+                row["weight"], live))
+    return {place: some for place, some in found.items()
+            if sum(its.runs for its in some) >= ENOUGH}
 
+
+# ---- short runs
 
 def representatives(runs):
     """{(kind, algorithm): a run}"""
@@ -157,15 +102,9 @@ def representatives(runs):
     return found
 
 
-def of_finished(database):
-    """{(kind, algorithm): (runs, seconds, events in their traces, events replayed)}"""
-    return {(row["kind"], row["algorithm"]):
-            (row["runs"], row["seconds"], row["weight_of_a_pass"] / replays(row["kind"]),
-             row["weight"]) for row in database.spent() if row["runs"] >= ENOUGH}
-
-
-def _begin(trial, firsts):
+def _begin(trial, each):
     """{kind: seconds to begin and end}"""
+    firsts = {kind: run for (kind, _), run in reversed(each.items())}
     took = trial.do([short_run(run, NEXT_TO_NOTHING, number=number)
                      for run in firsts.values() for number in range(TIMES_TO_BEGIN)])
     found = collections.defaultdict(list)
@@ -175,55 +114,115 @@ def _begin(trial, firsts):
             for kind in firsts}
 
 
-def _per_event(trial, firsts, start):
-    """{kind: seconds for each event, however often it is replayed}; of what is not timed,
-    which replays it once, none is told apart."""
-    found = dict.fromkeys(firsts, 0)
-    for kind, run in firsts.items():
-        if KINDS[kind].timed:
-            once, often = (short_run(run, usual_events(kind), passes) for passes in (1, PASSES))
-            took = trial.do([once, often])
-            if len(took) == 2:
-                replayed = (took[often] - took[once]) / (often.weight - once.weight)
-                found[kind] = max(0, took[once] - start[kind] - replayed * once.weight) / \
-                    usual_events(kind)
-    return found
+def _lengths(runs):
+    """{kind: events of a usual trace}, as far as short runs go."""
+    events = collections.defaultdict(list)
+    for run in runs:
+        events[run.kind].append(events_of(run))
+    return {kind: min(MOST_EVENTS, max(EVENTS_OF_OTHERS, 2 * round(statistics.mean(some) / 2)))
+            for kind, some in events.items()}
 
 
-def measure(runs, trial, finished=None):
-    """The Rates of what is among `runs`. `finished`: see of_finished."""
-    each, firsts = representatives(runs), {}
-    for (kind, _), run in each.items():
-        firsts.setdefault(kind, run)
-    start = _begin(trial, firsts)
-    rates = Rates(start, _per_event(trial, firsts, start), {})
-
-    def learn(who, count, seconds, events, weight, least):
-        """Whether at least such a part of the time went into what is replayed."""
-        spent = seconds - count * start[who[0]] - events * rates.per_event[who[0]]
-        if spent >= least * seconds:
-            rates.per_replayed[who] = spent / weight
-        return spent >= least * seconds
-
-    for who, sums in (finished or {}).items():
-        if who in each and learn(who, *sums, TELLING):
-            rates.finished[who] = sums[0]
-    wanted = {who: short_run(run, usual_events(who[0]), PASSES, 1) for who, run in each.items()
-              if who not in rates.finished}
-    took = trial.do(list(wanted.values()))
-    for who, run in wanted.items():
-        if run in took and not learn(who, 1, took[run], events_of(run), run.weight, NOTICED):
-            rates.per_replayed[who] = NOTICED * took[run] / run.weight
+def measure(runs, trial):
+    """The Rates of what is among `runs`, as with LIVE blocks."""
+    each, lengths = representatives(runs), _lengths(runs)
+    rates = Rates(_begin(trial, each), {}, {})
+    often = {who: short_run(run, usual_events(who[0]), PASSES) for who, run in each.items()}
+    once = {who: short_run(run, lengths[who[0]]) for who, run in each.items() if run.timed}
+    took = trial.do([*often.values(), *once.values()])
+    for who, run in often.items():
+        if run in took:
+            _learn(rates, who, run, once.get(who), took)
     _guess(rates, each)
     return rates
 
 
+def _learn(rates, who, often, once, took):
+    """From two runs, of which one has many passes and the other many events. What is not timed
+    replays a trace once: what each of its events takes is not told apart."""
+    start, least = rates.start[who[0]], NOTICED * took[often] / often.weight
+    spent, of_event = took[often] - start, 0
+    if once in took:
+        part = events_of(often) / events_of(once)
+        replayed = max(least, (spent - part * (took[once] - start)) /
+                       (often.weight - part * once.weight))
+        of_event = max(0, took[once] - start - replayed * once.weight) / events_of(once)
+    rates.per_event[who] = of_event
+    rates.per_replayed[who] = max(least, (spent - of_event * events_of(often)) / often.weight)
+
+
 def _guess(rates, each):
     """What could not be measured is as the others of its kind are."""
-    for kind in {kind for kind, _ in each}:
-        known = [seconds for who, seconds in rates.per_replayed.items() if who[0] == kind]
-        usual = statistics.median(known) if known else 1 / KINDS[kind].rate
-        for who in each:
-            if who[0] == kind and who not in rates.per_replayed:
-                rates.per_replayed[who] = usual
-                rates.guessed.add(who)
+    measured = set(rates.per_replayed)
+    for who in each.keys() - measured:
+        others = [other for other in measured if other[0] == who[0]]
+        rates.per_event[who] = statistics.median(map(rates.per_event.get, others)) \
+            if others else 0
+        rates.per_replayed[who] = statistics.median(map(rates.per_replayed.get, others)) \
+            if others else 1 / KINDS[who[0]].rate
+        rates.guessed.add(who)
+
+
+# ---- more live blocks
+
+def _loads(runs):
+    """{who: {live blocks: [runs, events of their traces, events replayed]}}"""
+    found = collections.defaultdict(dict)
+    for run in runs:
+        live = live_of(run.source)
+        if live is not None:
+            sums = found[run.kind, run.algorithm].setdefault(live, [0, 0, 0])
+            for number, one in enumerate((1, events_of(run), run.weight)):
+                sums[number] += one
+    return found
+
+
+def _longer(rates, run, loads, most):
+    """A short run with as many live blocks as some run of the plan has, or with `most`; None
+    where that is no more than a few times as many as before."""
+    live = min(most, max(loads, default=0))
+    many = live >= A_FEW * rates.most_live((run.kind, run.algorithm))
+    return run_of(run, growing_trace(live), 1, live) if many else None
+
+
+def _worth(rates, wanted, loads):
+    """Those of `wanted` that are not too long, of kinds where they are worth their time."""
+    short, cost, told = set(), collections.Counter(), collections.Counter()
+    for who, run in wanted.items():
+        seconds = rates.seconds(*who, 1, events_of(run), run.weight, live_of(run.source))
+        if seconds <= LONGEST / 2:
+            short.add(who)
+            cost[who[0]] += seconds
+            told[who[0]] += sum(rates.seconds(*who, *sums, live)
+                                for live, sums in loads[who].items() if live > rates.most_live(who))
+    return {who: run for who, run in wanted.items() if who in short and
+            told[who[0]] >= WORTH[KINDS[who[0]].timed] * cost[who[0]]}
+
+
+def measure_more(rates, runs, trial):
+    """The same where the plan has runs with many more live blocks."""
+    loads = _loads(runs)
+    left = {who: run for who, run in representatives(runs).items() if who not in rates.guessed}
+    trial.patience = MORE_PATIENCE
+    for number in range(max(map(len, MORE_LIVE.values()))):
+        wanted = {who: longer for who, run in left.items() if number < len(MORE_LIVE[run.timed])
+                  and (longer := _longer(rates, run, loads[who], MORE_LIVE[run.timed][number]))}
+        wanted = _worth(rates, wanted, loads)
+        _learn_more(rates, wanted, trial.do(list(wanted.values())))
+        left = {who: left[who] for who in wanted}
+
+
+def _learn_more(rates, wanted, took):
+    """What could not be measured takes as much more as the others of its kind."""
+    found = {}
+    for who, run in wanted.items():
+        if run in took:
+            events = events_of(run)
+            told = rates.seconds(*who, 1, events, run.weight, LIVE)
+            found[who] = max(0, took[run] - told) / (events + run.weight)
+            rates.measured.add((*who, live_of(run.source)))
+    for who, run in wanted.items():
+        others = [seconds for other, seconds in found.items() if other[0] == who[0]]
+        if others:
+            rates.more.setdefault(who, [(LIVE, 0)]).append(
+                (live_of(run.source), found.get(who, statistics.median(others))))

@@ -21,7 +21,7 @@ import sweep_traces
 from jobs import KINDS
 from series import SLICES
 from sweep_generators import GENERATORS
-from sweep_rates import LIVE, LONGEST, NEXT_TO_NOTHING, short_run, steady_trace, usual_events
+from sweep_trial import LIVE, LONGEST, NEXT_TO_NOTHING, short_run, steady_trace, usual_events
 
 GROWS = 1.2              # times as much, of twice the length
 MANY, MANY_LIVE = 400_000, 100_000
@@ -69,7 +69,7 @@ def database(trial, firsts):
         points = {kind: {} for kind in firsts}
         for key, size in each.items():
             kind, algorithm = key.split("-")[:2]
-            if algorithm == firsts[kind].algorithm:
+            if algorithm == firsts[kind].algorithm and _length_of(key) in _lengths(kind):
                 points[kind][_length_of(key)] = size + beside
         found[curves] = {kind: along(sorted(some.items())) if len(some) > 2 else
                          lambda events, most=max(some.values(), default=beside): most
@@ -104,11 +104,12 @@ def _while_it_lasts(trial, run, events):
 def of_runs(trial, firsts):
     """Of each kind, for each event of its trace: bytes of scratch files, and of memory that
     Python takes."""
-    scratch, python = {}, {}
+    scratch, python, met = {}, {}, {}
     for kind, run in firsts.items():
-        events = usual_events(kind)
-        (less_files, less), (files, more) = (_while_it_lasts(trial, run, length)
-                                             for length in (events // 2, events))
+        events, done = usual_events(kind), short_run(run, NEXT_TO_NOTHING).kind
+        if done not in met:
+            met[done] = [_while_it_lasts(trial, run, length) for length in (events // 2, events)]
+        (less_files, less), (files, more) = met[done]
         scratch[kind] = max(0, files - less_files) / (events - events // 2)
         python[kind] = (more - less) / (events - events // 2) if more >= GROWS * less else 0
     return scratch, python

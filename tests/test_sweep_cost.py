@@ -7,74 +7,23 @@ import os
 import re
 import statistics
 import subprocess
-import sys
-import tempfile
 import types
 import unittest
 
 from driver_case import BUILD, DriverTest
 from shared import ROOT, read
+from sweep_cost_case import ANALYSIS, EVENTS, MEMORY, PLAN, PYTHON, TIMES, expanded, planted
 
-ANALYSIS = os.path.join(ROOT, "analysis")
-PYTHON = "/usr/bin/python3"
+import machine
+import sweep_cost
+import sweep_cost_text
+import sweep_simulation
+import sweep_sizes
+import sweep_traces
+from sweep_simulation import Cluster, Costs
 
-sys.dont_write_bytecode = True
-sys.path.insert(0, ANALYSIS)
-import machine  # noqa: E402
-import sweep_cost  # noqa: E402
-import sweep_cost_text  # noqa: E402
-import sweep_jobs  # noqa: E402
-import sweep_plan  # noqa: E402
-import sweep_rates  # noqa: E402
-import sweep_simulation  # noqa: E402
-import sweep_sizes  # noqa: E402
-import sweep_traces  # noqa: E402
-from plan import Build  # noqa: E402
-from sweep_rates import Rates  # noqa: E402
-from sweep_simulation import Cluster, Costs  # noqa: E402
-
-# 2 algorithms x 3 seeds x (memory + 2 turns of times), and memory on one file.
-PLAN = """\
-[[runs]]
-algorithms = ["bud", "slab"]
-measure = ["memory", "times"]
-passes = 400
-turns = 2
-[runs.generate]
-generator = "random"
-requests = 1000
-sizes = "log"
-smallest = 8
-largest = 4000
-frees = "early"
-seeds = "1-3"
-
-[[runs]]
-algorithms = ["word"]
-measure = "memory"
-traces = "standard"
-"""
-MEMORY, TIMES = 6, 12
-EVENTS = 2_000  # of a generated trace
 STANDARD = sum(int(read(os.path.join(ROOT, f"testsuite/{number}.trace")).split("\n", 1)[0])
                for number in range(1, 6))
-
-
-def expanded(text, algorithms=("bud", "slab", "word")):
-    with tempfile.NamedTemporaryFile("w", suffix=".toml", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        plan = sweep_plan.read(file.name, algorithms)
-    return sweep_jobs.expand(plan, {8192: Build(8192, BUILD)}, "here")[0]
-
-
-def planted(**more):
-    """A second to begin; memory replays 1000 events a second with bud and 500 with slab."""
-    return Rates(start={"memory": 1, "times": 2, "ideal": 0},
-                 per_event={"memory": 0, "times": 0.001, "ideal": 0},
-                 per_replayed={("memory", "bud"): 1e-3, ("memory", "slab"): 2e-3,
-                               ("memory", "word"): 1e-3, ("times", "bud"): 1e-6,
-                               ("times", "slab"): 1e-6}, **more)
 
 
 class Sums(unittest.TestCase):
@@ -102,9 +51,9 @@ class Sums(unittest.TestCase):
     def test_hours_here_and_on_a_cluster(self):
         parts = sweep_cost.by_part(sweep_cost.alike(self.runs), planted())
         untimed, timed = 24 + 5 + STANDARD / 1000, TIMES * (2 + 2 + 1.6)
-        traces = types.SimpleNamespace(seconds=3600)
+        traces = types.SimpleNamespace(seconds=3600 + 600, alone=600)
         told = sweep_cost_text.about_time(parts, traces, 3)
-        self.assertIn(f"{(untimed + 3600) / 3 / 60 + timed / 60:.0f} min", told[1])
+        self.assertIn(f"{(untimed + 3600) / 3 / 60 + (600 + timed) / 60:.0f} min", told[1])
         options = types.SimpleNamespace(task_seconds=1e9, queue=1000)
         # One untimed task, and a timed one for each trace.
         self.assertIn("4 tasks, 3 of them timed", sweep_cost_text.about_cluster(
@@ -119,6 +68,10 @@ class Sums(unittest.TestCase):
         self.assertEqual(found.files, files)
         self.assertAlmostEqual(found.read, (MEMORY + TIMES) * EVENTS * 10 + files)
         self.assertAlmostEqual(found.seconds, 3 * EVENTS * 0.5)
+        self.assertEqual(found.alone, 0)
+        timed = [run for run in self.runs if run.timed]
+        self.assertAlmostEqual(sweep_cost.traces_of(timed, {"random": maker}).alone,
+                               3 * EVENTS * 0.5)
 
     def test_a_run_that_does_not_fit_is_told_in_one_line(self):
         memory = sweep_sizes.Memory(0, 0, 1e12 / 1000, {"memory": 0, "times": 0})
@@ -178,55 +131,6 @@ class Bytes(DriverTest):
         self.assertAlmostEqual(rising(10**6), 10**6 + 100)
 
 
-class PlantedTrial:
-    """Runs take what some rates say; those of `failing` algorithms do not end well."""
-
-    def __init__(self, rates, failing=()):
-        self.rates, self.failing, self.done = rates, failing, []
-
-    def do(self, runs):
-        self.done += runs
-        return {run: self.rates.of(run) for run in runs if run.algorithm not in self.failing}
-
-
-class Measured(unittest.TestCase):
-    def setUp(self):
-        self.runs = [run for run in expanded(PLAN) if run.part == 1]
-
-    def test_rates_are_those_of_the_runs(self):
-        found, truth = sweep_rates.measure(self.runs, PlantedTrial(planted())), planted()
-        self.assertAlmostEqual(found.of(self.runs[0]), truth.of(self.runs[0]), delta=0.05)
-        for run in self.runs:
-            self.assertAlmostEqual(found.of(run) / truth.of(run), 1, delta=0.02)
-        self.assertFalse(found.guessed or found.finished)
-
-    def test_finished_runs_tell_where_there_are_enough(self):
-        truth, trial = planted(), PlantedTrial(planted())
-        finished = {("memory", "bud"): (10, 10 * (1 + 7 * EVENTS), 10 * EVENTS, 10 * EVENTS)}
-        found = sweep_rates.measure(self.runs, trial, finished)
-        self.assertEqual(found.finished, {("memory", "bud"): 10})
-        bud, slab = (next(run for run in self.runs if run.algorithm == name)
-                     for name in ("bud", "slab"))
-        self.assertAlmostEqual(found.of(bud) / (1 + 7 * EVENTS), 1, delta=0.01)
-        self.assertAlmostEqual(found.of(slab) / truth.of(slab), 1, delta=0.02)
-
-    def test_finished_runs_that_were_too_short_to_tell(self):
-        finished = {("memory", "bud"): (10, 10.0, 100, 100)}
-        found = sweep_rates.measure(self.runs, PlantedTrial(planted()), finished)
-        self.assertEqual(found.finished, {})
-
-    def test_an_algorithm_that_fails_is_taken_to_be_as_the_others(self):
-        found = sweep_rates.measure(self.runs, PlantedTrial(planted(), failing=("slab",)))
-        self.assertEqual(found.guessed, {("memory", "slab"), ("times", "slab")})
-        self.assertAlmostEqual(found.per_replayed["memory", "slab"],
-                               found.per_replayed["memory", "bud"])
-
-    def test_all_that_fails_still_has_a_rate(self):
-        found = sweep_rates.measure(self.runs, PlantedTrial(planted(), failing=("bud", "slab")))
-        self.assertEqual(len(found.guessed), 4)
-        self.assertGreater(min(map(found.of, self.runs)), 0)
-
-
 class DryRun(DriverTest):
     def sweep(self, *arguments, status=0):
         scratch = self.path("tmp")
@@ -251,7 +155,7 @@ class DryRun(DriverTest):
         self.assertIn("plan.toml: 29 runs\n", said)
         self.assertRegex(said, r"(?m)^1 times +18 +28,800,000 ")
         self.assertRegex(said, rf"(?m)^all +29 +{28_800_000 + 12_000 + STANDARD:,} ")
-        self.assertIn("more live blocks", said)
+        self.assertRegex(said, r"kind of run,\s+with 1,000\s+live\s+blocks\n")
         stored = self.database_bytes(said)
         done = sum(float(found) for found in re.findall(
             r"core hours: (\S+) of untimed runs, (\S+) of timed", said)[0])
