@@ -22,9 +22,16 @@ from sweep_trial import (EVENTS_OF_OTHERS, LIVE, LONGEST, NEXT_TO_NOTHING, event
                          growing_trace, replays, run_of, short_run, usual_events)
 
 TIMES_TO_BEGIN = 3      # that a run of next to nothing is done
-PASSES = 12             # of a timed run of the usual length
-MOST_EVENTS = 200_000   # of one with a single pass
 NOTICED = 0.01          # so much can be told of a short run's time
+
+# Timed runs are on a trace about as long as the plan's: processors learn to foretell the branches
+# of a short one, and sorting the times of many calls takes longer for each. Those of `times` are
+# read by Python.
+MOST_EVENTS = {"times": 200_000}
+MOST_OF_OTHERS = 1_000_000
+PART = 50               # at most one of so many of the plan's events for an algorithm
+REPLAYED = 600_000      # events, about, in the passes of that run of two which has several
+LEAST_PASSES = 3        # of it
 
 # Live blocks of further short runs, of kinds that are timed or not: those that are not take most
 # of their time beside the calls.
@@ -33,7 +40,7 @@ A_FEW = 5               # times as many as before are many more
 WORTH = {True: 12, False: 30}   # times as long as they take those of which they tell
 MORE_PATIENCE = 75      # seconds after which no further one of these is begun
 
-ENOUGH = 5              # finished runs tell how long others take
+ENOUGH, LONG_ENOUGH = 5, 1  # finished runs, or seconds of fewer, tell how long others take
 
 
 @dataclasses.dataclass
@@ -88,8 +95,9 @@ def of_finished(database):
             found[row["kind"], row["algorithm"], magnitude(live)].append(Finished(
                 row["runs"], row["seconds"], row["weight_of_a_pass"] / replays(row["kind"]),
                 row["weight"], live))
-    return {place: some for place, some in found.items()
-            if sum(its.runs for its in some) >= ENOUGH}
+    return {place: some for place, some in found.items() if
+            sum(its.runs for its in some) >= ENOUGH or
+            sum(its.seconds for its in some) >= LONG_ENOUGH}
 
 
 # ---- short runs
@@ -114,41 +122,48 @@ def _begin(trial, each):
             for kind in firsts}
 
 
-def _lengths(runs):
-    """{kind: events of a usual trace}, as far as short runs go."""
-    events = collections.defaultdict(list)
+def _lengths(runs, each):
+    """{kind: events of a trace} of those that are timed."""
+    count, events = collections.Counter(), collections.Counter()
     for run in runs:
-        events[run.kind].append(events_of(run))
-    return {kind: min(MOST_EVENTS, max(EVENTS_OF_OTHERS, 2 * round(statistics.mean(some) / 2)))
-            for kind, some in events.items()}
+        count[run.kind] += 1
+        events[run.kind] += events_of(run)
+    algorithms = collections.Counter(kind for kind, _ in each)
+    found = {}
+    for kind in (kind for kind in algorithms if KINDS[kind].timed):
+        usual = min(events[kind] / count[kind], events[kind] / algorithms[kind] / PART)
+        most = MOST_EVENTS.get(kind, MOST_OF_OTHERS)
+        found[kind] = 2 * round(min(most, max(EVENTS_OF_OTHERS, usual)) / 2)
+    return found
 
 
 def measure(runs, trial):
     """The Rates of what is among `runs`, as with LIVE blocks."""
-    each, lengths = representatives(runs), _lengths(runs)
-    rates = Rates(_begin(trial, each), {}, {})
-    often = {who: short_run(run, usual_events(who[0]), PASSES) for who, run in each.items()}
-    once = {who: short_run(run, lengths[who[0]]) for who, run in each.items() if run.timed}
-    took = trial.do([*often.values(), *once.values()])
-    for who, run in often.items():
+    each = representatives(runs)
+    lengths, rates = _lengths(runs, each), Rates(_begin(trial, each), {}, {})
+    once = {who: short_run(run, lengths.get(who[0], usual_events(who[0])))
+            for who, run in each.items()}
+    often = {who: short_run(run, lengths[who[0]], max(LEAST_PASSES, REPLAYED // lengths[who[0]]))
+             for who, run in each.items() if run.timed}
+    took = trial.do([*once.values(), *often.values()])
+    for who, run in once.items():
         if run in took:
-            _learn(rates, who, run, once.get(who), took)
+            _learn(rates, who, run, often.get(who), took)
     _guess(rates, each)
     return rates
 
 
-def _learn(rates, who, often, once, took):
-    """From two runs, of which one has many passes and the other many events. What is not timed
-    replays a trace once: what each of its events takes is not told apart."""
-    start, least = rates.start[who[0]], NOTICED * took[often] / often.weight
-    spent, of_event = took[often] - start, 0
-    if once in took:
-        part = events_of(often) / events_of(once)
-        replayed = max(least, (spent - part * (took[once] - start)) /
-                       (often.weight - part * once.weight))
-        of_event = max(0, took[once] - start - replayed * once.weight) / events_of(once)
+def _learn(rates, who, once, often, took):
+    """From a run with one pass and a run with several. What is not timed replays a trace once:
+    what each of its events takes is not told apart."""
+    spent, last = took[once] - rates.start[who[0]], often if often in took else once
+    least = NOTICED * took[last] / last.weight
+    of_event = 0
+    if last is often:
+        replayed = max(least, (took[often] - took[once]) / (often.weight - once.weight))
+        of_event = max(0, spent - replayed * once.weight) / events_of(once)
     rates.per_event[who] = of_event
-    rates.per_replayed[who] = max(least, (spent - of_event * events_of(often)) / often.weight)
+    rates.per_replayed[who] = max(least, (spent - of_event * events_of(once)) / once.weight)
 
 
 def _guess(rates, each):

@@ -123,6 +123,17 @@ class Usual(unittest.TestCase):
         for run in self.runs:
             self.assertAlmostEqual(found.of(run) / truth.of(run), 1, delta=0.02)
 
+    def longest(self, runs):
+        trial = PlantedTrial(planted())
+        sweep_rates.measure(runs, trial)
+        return max(sweep_rates.events_of(run) for run in trial.done)
+
+    def test_timed_runs_are_about_as_long_as_the_plans_if_that_has_many(self):
+        self.assertEqual(self.longest(growing(LIVE, "1-20")), 160_000)
+        self.assertEqual(self.longest(growing(LIVE, "1-100")), 200_000)
+        for few in (growing(LIVE, "1-2"), growing(MORE, "1-50", measure="memory")):
+            self.assertEqual(self.longest(few), 40_000)
+
     def test_an_algorithm_that_fails_is_taken_to_be_as_the_others(self):
         found = measured(self.runs, PlantedTrial(planted(), failing=("slab",)))
         self.assertEqual(found.guessed, {("memory", "slab"), ("times", "slab")})
@@ -235,8 +246,13 @@ class FinishedRuns(DriverTest):
         for run in growing([LIVE, 30_000, MANY], "6-7"):
             self.assertAlmostEqual(rates.of(run), truth.of(run))
 
-    def test_where_there_are_enough(self):
-        self.assertEqual(self.finished(growing(LIVE, "1-4"), planted()), {})
+    def test_where_there_are_enough_or_long_ones(self):
+        truth = planted()
+        truth.start, truth.per_event = {"times": 0.1}, dict.fromkeys(truth.per_event, 1e-7)
+        truth.per_replayed = dict.fromkeys(truth.per_replayed, 1e-9)
+        known = self.finished(growing(LIVE, "1-4") + growing(20_000, "1-5") +
+                              growing(5 * MORE, "1-1"), truth)
+        self.assertEqual({live for _, _, live in known}, {5, 7})
 
     def test_files_of_text_are_kept_apart_and_what_is_gone_is_left_out(self):
         runs = [run for run in expanded(PLAN) if run.part == 2]
