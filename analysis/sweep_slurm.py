@@ -66,7 +66,7 @@ class Task:
     timed: bool
     attempt: int = 1
     avoid: frozenset = frozenset()  # nodes
-    settled: list = ()  # keys of others on its list, that an earlier driver has taken in
+    settled: tuple = ()  # keys of others on its list, that an earlier driver has taken in
 
 
 def _pack(runs, seconds, estimate):
@@ -202,7 +202,7 @@ class Cluster:
             keys = self._keys_listed(*place)
             self.live[place] = Task([by_key.pop(key) for key in keys if key in by_key],
                                     bool(row["timed"]), row["attempt"],
-                                    settled=[key for key in keys if key not in wanted])
+                                    settled=tuple(key for key in keys if key not in wanted))
         return list(by_key.values())
 
     def _keys_listed(self, submission, task):

@@ -11,9 +11,9 @@ import unittest
 from unittest import mock
 
 from shared import ROOT
+from sweep_case import PATIENCE
 
 ANALYSIS = os.path.join(ROOT, "analysis")
-PATIENCE = 300  # seconds, on a busy machine
 TURNS = 2000
 
 sys.dont_write_bytecode = True
@@ -27,7 +27,6 @@ class Driving(unittest.TestCase):
         above = tempfile.mkdtemp(prefix="kma-test-")
         self.addCleanup(shutil.rmtree, above)
         self.folder = os.path.join(above, "out")
-        self.lock = os.path.join(self.folder, sweep_folder.LOCK)
 
     def begin(self, program):
         process = subprocess.Popen(
@@ -37,13 +36,17 @@ class Driving(unittest.TestCase):
         self.addCleanup(process.kill)
         return process
 
-    def driver(self):
-        """Once there is one."""
+    def await_that(self, there_is):
+        """What it gives once that is something."""
         deadline = time.monotonic() + PATIENCE
-        while (driver := sweep_folder.driver(self.folder)) is None:
+        while not (found := there_is()):
             self.assertLess(time.monotonic(), deadline)
             time.sleep(0.01)
-        return driver
+        return found
+
+    def driver(self):
+        """Once there is one."""
+        return self.await_that(lambda: sweep_folder.driver(self.folder))
 
     def test_who_only_looks_does_not_keep_a_driver_away(self):
         looking = [self.begin("while True:\n sweep_folder.driver(sys.argv[1])") for _ in range(2)]
@@ -96,10 +99,7 @@ with sweep_folder.driving(sys.argv[1]):
         lock.flush()
         time.sleep(600)
 """)
-        deadline = time.monotonic() + PATIENCE
-        while not os.path.exists(os.path.join(self.folder, "empty")):
-            self.assertLess(time.monotonic(), deadline)
-            time.sleep(0.01)
+        self.await_that(lambda: os.path.exists(os.path.join(self.folder, "empty")))
         self.assertEqual(self.driver(), {"pid": 1, "host": "h"})
 
 
